@@ -1,0 +1,1 @@
+"""Slack's door: commands, buttons, modals, home tab and notices."""

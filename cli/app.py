@@ -1,0 +1,4 @@
+"""`sideline …`."""
+
+def main() -> None:
+    """Entry point of the console script."""

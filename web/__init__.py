@@ -1,0 +1,1 @@
+"""HTTP's door: Stripe's webhook, Slack's endpoint, admin, parents' pages, health."""
