@@ -1,0 +1,68 @@
+"""The errors that people are meant to read.
+
+Each door (Slack, HTTP, terminal) maps these once; anything else is a bug or an outage, is logged with a
+reference, and shows that reference. Messages are one line and say what to do.
+"""
+
+
+class SidelineError(Exception):
+    """Base of every expected failure; `str(error)` is a sentence for the person who asked."""
+
+
+class SettingsError(SidelineError):
+    """A setting is missing or malformed."""
+
+
+class SchemaOutdatedError(SidelineError):
+    """The database's schema is not the one that this version of the program needs."""
+
+
+class NotFoundError(SidelineError):
+    """What was asked for does not exist, or is another club's."""
+
+
+class NotAllowedError(SidelineError):
+    """The person may not do this."""
+
+
+class InvalidInputError(SidelineError):
+    """What was typed or sent can't be used."""
+
+
+class AlreadyDoneError(SidelineError):
+    """Somebody or something else was first; the message says who."""
+
+
+class NotPayableError(SidelineError):
+    """An order can't be paid now: paid, canceled, on its way, or its contract is not signed.
+
+    `reason` is one of the members of `core.balances.Payability`.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StripeUnavailableError(SidelineError):
+    """Stripe did not answer, or asked to come back later. Worth another try."""
+
+
+class StripeRefusedError(SidelineError):
+    """Stripe understood and said no. Trying again won't help."""
+
+
+class MailDeferredError(SidelineError):
+    """The mail server refused for now, or was out of reach. Worth another try."""
+
+
+class MailRefusedError(SidelineError):
+    """The mail server refused for good; the message holds its words."""
+
+
+class MailUncertainError(SidelineError):
+    """The connection broke after the mail was handed over: it may have been accepted."""
+
+
+class SlackUnavailableError(SidelineError):
+    """Slack did not answer, or asked to come back later. Worth another try."""

@@ -1,0 +1,133 @@
+"""Clubs, families and teams."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import TSVECTOR, UUID
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.models.base import Base, CreatedAt, Currency, PrimaryKey, TenantId, one_of
+from core.models.statuses import ContractStatus
+
+
+class Tenant(Base):
+    """A club. Everything else belongs to one."""
+
+    __tablename__ = "tenants"
+    __table_args__ = (
+        CheckConstraint("name <> ''", name="name_given"),
+        CheckConstraint("currency ~ '^[a-z]{3}$'", name="currency_code"),
+        CheckConstraint("brand_color ~ '^#[0-9a-fA-F]{6}$'", name="brand_color_hex"),
+    )
+
+    id: Mapped[PrimaryKey]
+    name: Mapped[str] = mapped_column(unique=True)
+    slack_team_id: Mapped[str | None] = mapped_column(unique=True)
+    currency: Mapped[Currency]
+    time_zone: Mapped[str] = mapped_column(server_default="America/New_York")
+    brand_color: Mapped[str] = mapped_column(server_default="#0b6e4f")
+    reply_to: Mapped[str | None]
+    two_person_approval: Mapped[bool] = mapped_column(server_default=sql("false"))
+    # Part of every idempotency key, so that a rebuilt database never meets an earlier one's keys at Stripe.
+    uid: Mapped[str] = mapped_column(UUID(as_uuid=False), server_default=func.gen_random_uuid())
+    created_at: Mapped[CreatedAt]
+
+
+class Team(Base):
+    """A team of a club."""
+
+    __tablename__ = "teams"
+    __table_args__ = (UniqueConstraint("id", "tenant_id"), CheckConstraint("name <> ''", name="name_given"))
+
+    id: Mapped[PrimaryKey]
+    tenant_id: Mapped[TenantId]
+    name: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+Index("uq_teams_tenant_id_name", Team.tenant_id, func.lower(Team.name), unique=True)
+
+
+class Parent(Base):
+    """Who pays: one row a family, found by its e-mail address."""
+
+    __tablename__ = "parents"
+    __table_args__ = (UniqueConstraint("id", "tenant_id"),)
+
+    id: Mapped[PrimaryKey]
+    tenant_id: Mapped[TenantId]
+    first_name: Mapped[str] = mapped_column(server_default="")
+    last_name: Mapped[str] = mapped_column(server_default="")
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
+    created_at: Mapped[CreatedAt]
+
+
+Index("uq_parents_tenant_id_email", Parent.tenant_id, func.lower(Parent.email), unique=True)
+
+
+class Player(Base):
+    """A child who plays. The foreign keys carry the tenant, so a family can't straddle two clubs."""
+
+    __tablename__ = "players"
+    __table_args__ = (
+        UniqueConstraint("id", "tenant_id"),
+        ForeignKeyConstraint(["parent_id", "tenant_id"], ["parents.id", "parents.tenant_id"]),
+        ForeignKeyConstraint(["team_id", "tenant_id"], ["teams.id", "teams.tenant_id"]),
+        CheckConstraint(one_of("contract_status", ContractStatus), name="contract_status_known"),
+        CheckConstraint("monthly_fee_cents >= 0", name="monthly_fee_not_negative"),
+        Index("ix_players_parent_id", "parent_id"),
+        Index("ix_players_tenant_id_team_id", "tenant_id", "team_id"),
+    )
+
+    id: Mapped[PrimaryKey]
+    tenant_id: Mapped[TenantId]
+    parent_id: Mapped[int]
+    team_id: Mapped[int | None]
+    first_name: Mapped[str]
+    last_name: Mapped[str]
+    contract_status: Mapped[str] = mapped_column(server_default=ContractStatus.NONE)
+    monthly_fee_cents: Mapped[int | None]
+    created_at: Mapped[CreatedAt]
+
+
+Index(
+    "uq_players_family_name",
+    Player.tenant_id,
+    Player.parent_id,
+    func.lower(Player.first_name),
+    func.lower(Player.last_name),
+    unique=True,
+)
+
+
+class PlayerSearch(Base):
+    """A player's folded name words for the search; kept by a trigger on `players`, whoever writes there."""
+
+    __tablename__ = "player_search"
+    __table_args__ = (Index("ix_player_search_document", "document", postgresql_using="gin"),)
+
+    player_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("players.id", ondelete="CASCADE"), primary_key=True
+    )
+    tenant_id: Mapped[TenantId]
+    document: Mapped[str] = mapped_column(TSVECTOR)
+
+
+class NameWord(Base):
+    """The dictionary of a club's distinct folded name words, which misspelt searches are compared with."""
+
+    __tablename__ = "name_words"
+    __table_args__ = (UniqueConstraint("tenant_id", "word"),)
+
+    id: Mapped[PrimaryKey]
+    tenant_id: Mapped[TenantId]
+    word: Mapped[str]

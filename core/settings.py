@@ -1,0 +1,161 @@
+"""The product's settings: environment variables and a `.env` file, checked before anything starts."""
+
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import SettingsError
+
+
+def _split(value: object) -> object:
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+def _starts_with(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not value.startswith(schemes) or not urlsplit(value).netloc:
+            expected = " or ".join(f"{scheme}…" for scheme in schemes)
+            message = f"should look like {expected}"
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
+
+
+def _blank_is_unset(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _secret_starts_with(*prefixes: str) -> AfterValidator:
+    def check(value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(prefixes):
+            message = "should start with " + " or ".join(prefixes)
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Blankable = BeforeValidator(_blank_is_unset)
+
+
+def default_data_dir() -> Path:
+    """Return the platform's user data folder.
+
+    Where that has a space in it (macOS), a folder in the home directory: the embedded PostgreSQL can't be
+    started from a path with spaces.
+    """
+    folder = platformdirs.user_data_path("sideline")
+    return Path.home() / ".sideline" if " " in str(folder) else folder
+
+
+class Settings(BaseSettings):
+    """Every setting, by its public name in lower case. See the README's table."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    database_url: Annotated[str | None, Blankable] = None
+    sideline_data_dir: Path = default_data_dir()
+    public_url: Annotated[str, _starts_with("http://", "https://")] = "http://127.0.0.1:8000"
+    secret_key: Annotated[SecretStr | None, Blankable] = None
+    admin_api_token: CommaSeparated = ()
+
+    stripe_secret_key: Annotated[SecretStr | None, Blankable] = None
+    stripe_api_base: Annotated[str | None, Blankable] = None
+    stripe_webhook_secret: CommaSeparated = ()
+
+    slack_bot_token: Annotated[SecretStr | None, Blankable] = None
+    slack_signing_secret: Annotated[SecretStr | None, Blankable] = None
+    slack_app_token: Annotated[SecretStr | None, Blankable] = None
+    slack_api_base_url: Annotated[str, _starts_with("http://", "https://")] = "https://slack.com/api/"
+    slack_payments_channel: Annotated[str | None, Blankable] = None
+    slack_approvals_channel: Annotated[str | None, Blankable] = None
+    slack_admins: CommaSeparated = ()
+    slack_coaches: CommaSeparated = ()
+
+    smtp_url: Annotated[SecretStr | None, Blankable] = None
+    mail_from: Annotated[str | None, Blankable] = None
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> "Settings":
+        if self.database_url is not None:
+            self._check_database_url(self.database_url)
+            if self.secret_key is None:
+                raise ValueError(
+                    "SECRET_KEY: needed with DATABASE_URL; any long random text, the same on every machine"
+                )
+        if self.slack_bot_token and not (self.slack_signing_secret or self.slack_app_token):
+            raise ValueError(
+                "SLACK_SIGNING_SECRET: needed with SLACK_BOT_TOKEN; see the Slack app's Basic Information page"
+            )
+        if self.smtp_url:
+            if not self.smtp_url.get_secret_value().startswith(("smtp://", "smtps://")):
+                raise ValueError(
+                    "SMTP_URL: should look like smtp://user:password@host:587 or smtps://user:password@host"
+                )
+            if not self.mail_from:
+                raise ValueError(
+                    'MAIL_FROM: needed with SMTP_URL; should look like "Club <billing@club.example>"'
+                )
+        return self
+
+    @staticmethod
+    def _check_database_url(url: str) -> None:
+        if not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+            raise ValueError("DATABASE_URL: should look like postgresql://user:password@host/database")
+
+    @property
+    def base_url(self) -> str:
+        """`PUBLIC_URL` without a slash at its end."""
+        return self.public_url.rstrip("/")
+
+    @property
+    def approvals_channel(self) -> str | None:
+        """Where blasts are approved: the payments channel unless told otherwise."""
+        return self.slack_approvals_channel or self.slack_payments_channel
+
+    @property
+    def port(self) -> int:
+        """The port to listen on by default: `PUBLIC_URL`'s own where that is this machine, else 8000."""
+        url = urlsplit(self.public_url)
+        is_local = url.hostname in {"127.0.0.1", "localhost", "::1"}
+        return (url.port if is_local else None) or 8000
+
+    @cached_property
+    def signing_key(self) -> str:
+        """The key that signs parents' links: `SECRET_KEY`, or one generated once into the data folder."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value()
+        file = self.sideline_data_dir / "secret_key"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with file.open("x", encoding="ascii") as new:
+                file.chmod(0o600)
+                new.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass  # made by an earlier start, or by another process just now
+        return file.read_text(encoding="ascii").strip()
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: naming the setting and what it should look like, in one line.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        text = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}: {text}" if name else text) from None

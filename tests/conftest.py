@@ -1,0 +1,49 @@
+"""One real PostgreSQL for the whole run; each test gets a database of its own, copied from a template."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, Engine, make_url
+
+from core.database import Database
+from core.embedded_postgres import start_embedded
+from core.schema_version import migrate
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[URL, Engine]]:
+    data_dir: Path = tmp_path_factory.mktemp("pg")
+    url = make_url(start_embedded(data_dir)).set(drivername="postgresql+psycopg")
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        # Durability is not what these tests are about, and the disk is what they would wait for.
+        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+            connection.execute(text(f"alter system set {setting}"))
+        connection.execute(text("select pg_reload_conf()"))
+        connection.execute(text("create database template_sideline"))
+    migrate(url.set(database="template_sideline"))
+    yield url, admin
+    admin.dispose()
+
+
+@pytest.fixture
+def database_url(postgres: tuple[URL, Engine]) -> Iterator[URL]:
+    url, admin = postgres
+    name = f"test_{next(_numbers)}"
+    with admin.connect() as connection:
+        connection.execute(text(f"create database {name} template template_sideline"))
+    yield url.set(database=name)
+    with admin.connect() as connection:
+        connection.execute(text(f"drop database {name} with (force)"))
+
+
+@pytest.fixture
+async def database(database_url: URL) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
