@@ -14,9 +14,7 @@ from core.errors import SettingsError
 
 
 def _split(value: object) -> object:
-    return (
-        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-    )
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 def _starts_with(*schemes: str) -> AfterValidator:
@@ -95,7 +93,7 @@ class Settings(BaseSettings):
                 )
         if self.slack_bot_token and not (self.slack_signing_secret or self.slack_app_token):
             raise ValueError(
-                "SLACK_SIGNING_SECRET: needed with SLACK_BOT_TOKEN; see the Slack app's Basic Information page"
+                "SLACK_SIGNING_SECRET: needed with SLACK_BOT_TOKEN; see the Slack app's Basic Information"
             )
         if self.smtp_url:
             if not self.smtp_url.get_secret_value().startswith(("smtp://", "smtps://")):
@@ -103,9 +101,7 @@ class Settings(BaseSettings):
                     "SMTP_URL: should look like smtp://user:password@host:587 or smtps://user:password@host"
                 )
             if not self.mail_from:
-                raise ValueError(
-                    'MAIL_FROM: needed with SMTP_URL; should look like "Club <billing@club.example>"'
-                )
+                raise ValueError('MAIL_FROM: needed with SMTP_URL; should look like "Club <billing@club.example>"')
         return self
 
     @staticmethod

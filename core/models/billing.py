@@ -108,7 +108,7 @@ class TournamentEntry(Base):
 
 
 class Order(Base):
-    """What a family owes for one product and player. `amount_cents` is the price asked, never the product's."""
+    """What a family owes for one product and player. `amount_cents` rules, never the product's price."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -180,9 +180,7 @@ class PaymentLink(Base):
         CheckConstraint(one_of("status", LinkStatus), name="status_known"),
         CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
         CheckConstraint("product_id is not null or order_id is not null", name="is_about_something"),
-        Index(
-            "uq_payment_links_order_id", "order_id", unique=True, postgresql_where=sql("product_id is null")
-        ),
+        Index("uq_payment_links_order_id", "order_id", unique=True, postgresql_where=sql("product_id is null")),
         Index("ix_payment_links_order_id", "order_id"),
     )
 

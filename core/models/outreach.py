@@ -92,7 +92,7 @@ class Notice(Base):
 
     __tablename__ = "notices"
     __table_args__ = (
-        # The key names the fact (a payment, a refund, a dispute): told once, however often it is heard.
+        # The key names the fact (a payment, a refund): told once, however often it is heard.
         UniqueConstraint("tenant_id", "key"),
         CheckConstraint(one_of("status", NoticeStatus), name="status_known"),
     )

@@ -1,0 +1,141 @@
+"""What is true of a notice at the moment it is posted."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.balances import OwedItem, fetch_owed, item_name, player_name
+from core.club import Club, club_by_id
+from core.models import Notice, Order, Parent, Player, Product, Team
+from core.models.statuses import NoticeStatus
+from core.notices import NoticeKind
+from core.unmatched import Unmatched, likely_orders, load_unmatched
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """The order that a notice is about, its family, and what the family still owes (cents)."""
+
+    order_id: int
+    description: str
+    player_id: int
+    player_name: str
+    team_name: str | None
+    parent_id: int
+    parent_name: str
+    status: str
+    amount_cents: int
+    currency: str
+    family_items: tuple[OwedItem, ...]
+
+    @property
+    def family_owes_cents(self) -> int:
+        """What the family still owes altogether."""
+        return sum(item.balance_cents for item in self.family_items if not item.is_processing)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeView:
+    """A notice with everything its text needs. `facts` are as `NoticeKind` lists them."""
+
+    id: int
+    club: Club
+    kind: NoticeKind
+    facts: dict[str, Any]
+    # Whether an earlier attempt may have reached the channel already.
+    is_repeat: bool
+    order: OrderFacts | None
+    unmatched: Unmatched | None
+    candidates: tuple[OwedItem, ...]
+
+
+async def claim_notice(conn: AsyncConnection, notice_id: int) -> NoticeView | None:
+    """Take a notice for posting; None where it is posted or given up.
+
+    A notice found in `sending` was being posted when a process died; it is posted again and says so, since a
+    payment that nobody hears of is worse than one heard of twice.
+    """
+    row = (
+        await conn.execute(
+            select(Notice.tenant_id, Notice.kind, Notice.facts, Notice.status)
+            .where(Notice.id == notice_id, Notice.status.in_([NoticeStatus.QUEUED, NoticeStatus.SENDING]))
+            .with_for_update()
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    await conn.execute(update(Notice).where(Notice.id == notice_id).values(status=NoticeStatus.SENDING))
+    club, facts = await club_by_id(conn, row.tenant_id), row.facts
+    order = unmatched = None
+    candidates: list[OwedItem] = []
+    if "order_id" in facts:
+        order = await order_facts(conn, club.id, facts["order_id"])
+    if "unmatched_id" in facts:
+        unmatched = await load_unmatched(conn, club.id, facts["unmatched_id"])
+        candidates = await likely_orders(conn, unmatched)
+    return NoticeView(
+        id=notice_id,
+        club=club,
+        kind=NoticeKind(row.kind),
+        facts=facts,
+        is_repeat=row.status == NoticeStatus.SENDING,
+        order=order,
+        unmatched=unmatched,
+        candidates=tuple(candidates),
+    )
+
+
+async def finish_notice(conn: AsyncConnection, notice_id: int, *, channel: str, ts: str) -> None:
+    """Write down where a notice was posted."""
+    await conn.execute(
+        update(Notice)
+        .where(Notice.id == notice_id)
+        .values(status=NoticeStatus.SENT, slack_channel=channel, slack_ts=ts, error=None)
+    )
+
+
+async def release_notice(conn: AsyncConnection, notice_id: int, error: str, *, for_good: bool) -> None:
+    """Give a notice back after a refusal (it was certainly not posted), or give it up for good."""
+    status = NoticeStatus.FAILED if for_good else NoticeStatus.QUEUED
+    await conn.execute(update(Notice).where(Notice.id == notice_id).values(status=status, error=error))
+
+
+async def order_facts(conn: AsyncConnection, tenant_id: int, order_id: int) -> OrderFacts:
+    """Return an order with its family."""
+    row = (
+        await conn.execute(
+            select(
+                item_name.label("description"),
+                Order.player_id,
+                player_name.label("player_name"),
+                Team.name.label("team_name"),
+                Order.parent_id,
+                Parent.first_name,
+                Parent.last_name,
+                Order.status,
+                Order.amount_cents,
+                Order.currency,
+            )
+            .join(Player, Player.id == Order.player_id)
+            .join(Parent, Parent.id == Order.parent_id)
+            .outerjoin(Team, Team.id == Player.team_id)
+            .outerjoin(Product, Product.id == Order.product_id)
+            .where(Order.id == order_id, Order.tenant_id == tenant_id)
+        )
+    ).one()
+    items = await fetch_owed(conn, tenant_id, Order.parent_id == row.parent_id)
+    return OrderFacts(
+        order_id=order_id,
+        description=row.description,
+        player_id=row.player_id,
+        player_name=row.player_name,
+        team_name=row.team_name,
+        parent_id=row.parent_id,
+        parent_name=f"{row.first_name} {row.last_name}".strip(),
+        status=row.status,
+        amount_cents=row.amount_cents,
+        currency=row.currency,
+        family_items=tuple(items),
+    )

@@ -1,0 +1,49 @@
+"""What the club's payments channel is told, each fact once.
+
+A notice is a row with the fact's own key, written in the transaction that establishes the fact; a job posts it.
+Its text is made when it is posted, from what is true then.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.jobs import JobQueue
+from core.models import Notice
+
+
+class NoticeKind(StrEnum):
+    """What a notice is about; `facts` holds the ids and amounts named here."""
+
+    # order_id, payment_id, amount_cents, method
+    PAYMENT = "payment"
+    # the same; the item had been paid before
+    SECOND_PAYMENT = "second_payment"
+    # order_id, amount_cents: a bank debit is under way
+    PROCESSING = "processing"
+    # order_id, amount_cents: a bank debit came back
+    PAYMENT_FAILED = "payment_failed"
+    # order_id, refund_id, amount_cents
+    REFUND = "refund"
+    # order_id, dispute_id, amount_cents, reason, due_by (ISO date-time or null)
+    DISPUTE_OPENED = "dispute_opened"
+    # order_id, dispute_id, amount_cents, status (won, lost, …)
+    DISPUTE_CLOSED = "dispute_closed"
+    # unmatched_id
+    UNMATCHED = "unmatched"
+
+
+async def announce(
+    conn: AsyncConnection, jobs: JobQueue, tenant_id: int, kind: NoticeKind, key: str, facts: dict[str, Any]
+) -> None:
+    """Have the channel told of a fact; a fact whose key was announced before is not told again."""
+    notice_id = await conn.scalar(
+        upsert(Notice)
+        .values(tenant_id=tenant_id, kind=kind, key=f"{kind}:{key}", facts=facts)
+        .on_conflict_do_nothing()
+        .returning(Notice.id)
+    )
+    if notice_id is not None:
+        await jobs.post_notice(conn, notice_id)

@@ -1,0 +1,88 @@
+"""The pages that parents see: one family's balance, and plain words where something can't be paid."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from jinja2 import Environment
+
+from core.rendering import Brand
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPage:
+    """An item that can't be paid: what it is, why, and what to do."""
+
+    brand: Brand
+    title: str
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceItem:
+    """Something a family owes, in cents. Without `pay_url` it can't be paid now, and `note` says why."""
+
+    player_name: str
+    description: str
+    amount_cents: int
+    due_date: date | None
+    pay_url: str | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaidItem:
+    """Something a family has paid, in cents; negative where money was given back."""
+
+    date: date
+    player_name: str
+    description: str
+    amount_cents: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class BalancePage:
+    """Everything one family owes and has paid. `total_cents` is what it can pay now."""
+
+    brand: Brand
+    currency: str
+    family_name: str
+    items: tuple[BalanceItem, ...]
+    total_cents: int
+    paid: tuple[PaidItem, ...]
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """Something went wrong on our side. The reference is in the log too."""
+
+    brand: Brand | None
+    title: str
+    message: str
+    reference: str
+
+
+class PageRenderer:
+    """Makes pages from their data, as complete HTML documents."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._closed = environment.get_template("pages/item_closed.html")
+        self._balance = environment.get_template("pages/balance.html")
+        self._error = environment.get_template("pages/error.html")
+
+    def closed(self, page: ClosedPage) -> str:
+        """Return the page of an item that can't be paid."""
+        return self._closed.render(page=page, brand=page.brand)
+
+    def balance(self, page: BalancePage) -> str:
+        """Return a family's page, its players in the order in which they first come."""
+        players: dict[str, list[BalanceItem]] = {}
+        for item in page.items:
+            players.setdefault(item.player_name, []).append(item)
+        return self._balance.render(page=page, brand=page.brand, players=players)
+
+    def error(self, page: ErrorPage) -> str:
+        """Return the page of a failure."""
+        return self._error.render(page=page, brand=page.brand)

@@ -1,0 +1,324 @@
+"""The one door for payment links: mints, reuses, replaces and closes them, for every kind of fee.
+
+Our order comes first, the call to Stripe second and outside any transaction. Its idempotency key is made from
+the order, the amount and how many links the order has had, so a crash anywhere is mended by doing it again.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.balances import balance_cents, item_name, player_name
+from core.clock import Clock
+from core.database import Database
+from core.errors import NotFoundError, NotPayableError, StripeUnavailableError
+from core.fees import contract_allows, fee_rule
+from core.jobs import JobQueue
+from core.models import Order, PaymentLink, Player, Product, RetiredLink, Tenant
+from core.models.statuses import LinkStatus, OrderStatus
+from core.payments import LockedOrder
+from core.stripe_gateway import LinkRequest, StripeGateway, StripeLink, link_parameters
+
+
+class Obstacle(StrEnum):
+    """Why an order can't be paid right now."""
+
+    PAID = "paid"
+    PROCESSING = "processing"
+    CANCELED = "canceled"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+    CONTRACT = "contract"
+
+
+_OBSTACLES = {
+    OrderStatus.PAID: Obstacle.PAID,
+    OrderStatus.PROCESSING: Obstacle.PROCESSING,
+    OrderStatus.CANCELED: Obstacle.CANCELED,
+    OrderStatus.REFUNDED: Obstacle.REFUNDED,
+    OrderStatus.PARTIALLY_REFUNDED: Obstacle.REFUNDED,
+    OrderStatus.DISPUTED: Obstacle.DISPUTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An order with all that decides whether it can be paid and by which link."""
+
+    order_id: int
+    tenant_id: int
+    tenant_uid: str
+    player_id: int
+    parent_id: int
+    product_id: int | None
+    name: str
+    player_name: str
+    category: str | None
+    contract_status: str
+    status: str
+    balance_cents: int
+    currency: str
+    link_id: int | None
+    link_order_id: int | None
+    link_amount_cents: int | None
+    link_status: str | None
+    stripe_link_id: str | None
+    url: str | None
+    links_before: int
+
+    @property
+    def obstacle(self) -> Obstacle | None:
+        """Why it can't be paid now; None where it can."""
+        if self.status != OrderStatus.PENDING:
+            return _OBSTACLES[OrderStatus(self.status)]
+        if self.balance_cents <= 0:
+            return Obstacle.PAID
+        return None if contract_allows(self.category, self.contract_status) else Obstacle.CONTRACT
+
+    @property
+    def current_url(self) -> str | None:
+        """The address of its link, where that is open, this order's, and over what is owed now."""
+        is_current = (
+            self.link_status == LinkStatus.ACTIVE
+            # A link that was imported without its order is the order's of the same player and product.
+            and self.link_order_id in {self.order_id, None}
+            and self.link_amount_cents == self.balance_cents
+            and self.stripe_link_id is not None
+        )
+        return self.url if is_current else None
+
+
+def _candidates() -> Select[*tuple[Any, ...]]:
+    retired = (
+        select(func.count()).select_from(RetiredLink).where(RetiredLink.order_id == Order.id).scalar_subquery()
+    )
+    same_product = and_(
+        PaymentLink.tenant_id == Order.tenant_id,
+        PaymentLink.player_id == Order.player_id,
+        PaymentLink.product_id == Order.product_id,
+    )
+    without_product = and_(Order.product_id.is_(None), PaymentLink.order_id == Order.id)
+    return (
+        select(
+            Order.id,
+            Order.tenant_id,
+            Tenant.uid,
+            Order.player_id,
+            Order.parent_id,
+            Order.product_id,
+            item_name,
+            player_name,
+            Product.category,
+            Player.contract_status,
+            Order.status,
+            balance_cents,
+            Order.currency,
+            PaymentLink.id,
+            PaymentLink.order_id,
+            PaymentLink.amount_cents,
+            PaymentLink.status,
+            PaymentLink.stripe_payment_link_id,
+            PaymentLink.stripe_payment_link_url,
+            retired,
+        )
+        .join(Tenant, Tenant.id == Order.tenant_id)
+        .join(Player, Player.id == Order.player_id)
+        .outerjoin(Product, Product.id == Order.product_id)
+        .outerjoin(PaymentLink, or_(same_product, without_product))
+    )
+
+
+_CANDIDATES = _candidates()
+
+
+class PaymentLinks:
+    """Mints and closes links through one Stripe account."""
+
+    def __init__(self, database: Database, gateway: StripeGateway | None, jobs: JobQueue, clock: Clock) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._jobs = jobs
+        self._clock = clock
+
+    async def payable_url(self, tenant_id: int, order_id: int, *, patience: float = 60.0) -> str:
+        """Return the address at Stripe where the order's balance can be paid right now.
+
+        Reuses the link where it fits, and mints or replaces it where it doesn't. A canceled order leads to the
+        one that took its place, if there is one.
+
+        Raises:
+            NotFoundError: no such order in this club.
+            NotPayableError: it can't be paid; `reason` holds an `Obstacle`.
+            StripeUnavailableError, StripeRefusedError
+        """
+        async with self._database.transaction() as conn:
+            candidate = await _load(conn, tenant_id, order_id)
+            if candidate.obstacle is not None:
+                raise NotPayableError(f"The order is not open: {candidate.obstacle}.", candidate.obstacle)
+            if candidate.current_url is not None:
+                return candidate.current_url
+            candidate = await self._retire_current(conn, candidate)
+        link = await self._mint(candidate, patience)
+        async with self._database.transaction() as conn:
+            is_in_place = await self._store(conn, candidate, link)
+        # Where the order changed while Stripe was asked, look at it again.
+        return link.url if is_in_place else await self.payable_url(tenant_id, order_id, patience=patience)
+
+    async def close_after_payment(
+        self, conn: AsyncConnection, order: LockedOrder, paid_link_id: str | None
+    ) -> None:
+        """Mark the paid order's link and have it closed at Stripe, like the one that was paid through.
+
+        Kinds of fee whose links stay open on purpose (jerseys, tryouts, others) only get the date.
+        """
+        category = await conn.scalar(select(Product.category).where(Product.id == order.product_id))
+        closes = fee_rule(category).closes_when_paid
+        of_order = PaymentLink.order_id == order.id
+        stripe_ids = await conn.scalars(
+            update(PaymentLink)
+            .where(of_order, PaymentLink.paid_at.is_(None))
+            .values(paid_at=self._clock(), **({"status": LinkStatus.PAID} if closes else {}))
+            .returning(PaymentLink.stripe_payment_link_id)
+        )
+        if closes:
+            for stripe_id in {*stripe_ids, paid_link_id} - {None}:
+                await self._jobs.close_link(conn, stripe_id)
+
+    async def close_link(self, stripe_payment_link_id: str) -> None:
+        """Close a link at Stripe and write down that it is; doing it again changes nothing.
+
+        Raises:
+            StripeUnavailableError, StripeRefusedError
+        """
+        await self._stripe().close_payment_link(stripe_payment_link_id)
+        async with self._database.transaction() as conn:
+            for table in (PaymentLink, RetiredLink):
+                await conn.execute(
+                    update(table)
+                    .where(table.stripe_payment_link_id == stripe_payment_link_id)
+                    .values(deactivated_at=func.coalesce(table.deactivated_at, self._clock()))
+                )
+
+    async def _retire_current(self, conn: AsyncConnection, candidate: Candidate) -> Candidate:
+        """Take the present link out, if any, so that a fresh one can take its place; returns the new state."""
+        if candidate.link_id is None or candidate.stripe_link_id is None:
+            return candidate
+        await conn.execute(
+            upsert(RetiredLink)
+            .values(
+                stripe_payment_link_id=candidate.stripe_link_id,
+                tenant_id=candidate.tenant_id,
+                order_id=candidate.link_order_id or candidate.order_id,
+                amount_cents=candidate.link_amount_cents,
+                reason="replaced",
+            )
+            .on_conflict_do_nothing()
+        )
+        await conn.execute(
+            update(PaymentLink)
+            .where(PaymentLink.id == candidate.link_id)
+            .values(status=LinkStatus.DEACTIVATED, stripe_payment_link_id=None, stripe_payment_link_url=None)
+        )
+        await self._jobs.close_link(conn, candidate.stripe_link_id)
+        return await _load(conn, candidate.tenant_id, candidate.order_id)
+
+    async def _mint(self, candidate: Candidate, patience: float) -> StripeLink:
+        request = LinkRequest(
+            name=f"{candidate.name} · {candidate.player_name}",
+            amount_cents=candidate.balance_cents,
+            currency=candidate.currency,
+            saves_card=fee_rule(candidate.category).saves_card,
+            order_id=candidate.order_id,
+            player_id=candidate.player_id,
+            product_id=candidate.product_id,
+            tenant_id=candidate.tenant_id,
+        )
+        return await self._stripe().create_payment_link(
+            request, _idempotency_key(candidate, request), patience=patience
+        )
+
+    async def _store(self, conn: AsyncConnection, minted: Candidate, link: StripeLink) -> bool:
+        """Put a fresh link in its place, unless the order changed while Stripe was asked: then close it."""
+        now = await _load(conn, minted.tenant_id, minted.order_id)
+        if now.current_url is not None and now.stripe_link_id == link.id:
+            return True  # somebody else asked at the same time, and Stripe gave both the same link
+        is_same = now.order_id == minted.order_id and now.balance_cents == minted.balance_cents
+        if now.obstacle is not None or now.current_url is not None or not is_same:
+            await self._discard(conn, minted, link)
+            return False
+        values = {
+            "tenant_id": now.tenant_id,
+            "player_id": now.player_id,
+            "parent_id": now.parent_id,
+            "product_id": now.product_id,
+            "order_id": now.order_id,
+            "description": now.name,
+            "amount_cents": now.balance_cents,
+            "stripe_payment_link_id": link.id,
+            "stripe_payment_link_url": link.url,
+            "status": LinkStatus.ACTIVE,
+            "paid_at": None,
+            "deactivated_at": None,
+        }
+        if now.link_id is None:
+            await conn.execute(insert(PaymentLink).values(values))
+        else:
+            await conn.execute(update(PaymentLink).where(PaymentLink.id == now.link_id).values(values))
+        return True
+
+    async def _discard(self, conn: AsyncConnection, minted: Candidate, link: StripeLink) -> None:
+        await conn.execute(
+            upsert(RetiredLink)
+            .values(
+                stripe_payment_link_id=link.id,
+                tenant_id=minted.tenant_id,
+                order_id=minted.order_id,
+                amount_cents=minted.balance_cents,
+                reason="no longer needed",
+            )
+            .on_conflict_do_nothing()
+        )
+        await self._jobs.close_link(conn, link.id)
+
+    def _stripe(self) -> StripeGateway:
+        if self._gateway is None:
+            raise StripeUnavailableError("Stripe is off: set STRIPE_SECRET_KEY.")
+        return self._gateway
+
+
+async def _load(conn: AsyncConnection, tenant_id: int, order_id: int) -> Candidate:
+    """Return the order, its row locked, or the one that took the place of a canceled one."""
+    statement = _CANDIDATES.where(Order.id == order_id, Order.tenant_id == tenant_id)
+    row = (await conn.execute(statement.with_for_update(of=Order))).one_or_none()
+    if row is None:
+        raise NotFoundError("We don't know this payment link.")
+    candidate = Candidate(*row)
+    if candidate.obstacle is not Obstacle.CANCELED or candidate.product_id is None:
+        return candidate
+    successor = _CANDIDATES.where(
+        Order.tenant_id == tenant_id,
+        Order.player_id == candidate.player_id,
+        Order.product_id == candidate.product_id,
+        Order.status != OrderStatus.CANCELED,
+    )
+    row = (await conn.execute(successor.with_for_update(of=Order))).one_or_none()
+    return Candidate(*row) if row else candidate
+
+
+def _idempotency_key(candidate: Candidate, request: LinkRequest) -> str:
+    """Name this one minting: the club's database, the order, the amount, the link's number, the request.
+
+    The request's digest is in it because Stripe refuses a key that comes back with other parameters, e.g.
+    after the order's description was mended.
+    """
+    digest = hashlib.sha256(orjson.dumps(link_parameters(request), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return (
+        f"sideline-link-{candidate.tenant_uid}-{candidate.order_id}"
+        f"-{candidate.balance_cents}-{candidate.links_before}-{digest[:16]}"
+    )

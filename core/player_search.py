@@ -1,0 +1,224 @@
+"""Finds players by what people type: any part of the name, any order, without accents, and misspelt.
+
+Every typed word is looked up as the beginning of a name word in an index. Where that finds too little,
+the words are compared with the club's dictionary of name words, and the likely ones are looked up
+instead, so the cost hardly grows with the number of players. At most three statements a search.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rapidfuzz.distance import OSA
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.name_dictionary import NameDictionaries, NameDictionary
+from core.names import name_words
+
+_LONGEST_QUERY = 80
+_MOST_WORDS = 6
+_ENOUGH_EXACT = 3
+_SHORTEST_GUESS = 3
+_SPLIT_SCORE = 0.9
+# Control characters and halves of surrogate pairs: neither Slack nor PostgreSQL takes them.
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# No folded word is a hyphen.
+_NOBODY = "'-'"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerHit:
+    """A player who was found.
+
+    `exact`: every typed word begins one of the player's name words; otherwise it is a guess at what was
+    meant. `parent_name` is empty where the roster had none.
+    """
+
+    player_id: int
+    first_name: str
+    last_name: str
+    team_name: str | None
+    parent_name: str
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What was searched for, on one line and at most 80 characters long, and who was found, best first."""
+
+    query: str
+    hits: tuple[PlayerHit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What one typed word may mean: the beginning of a word, another word, or two words written as one."""
+
+    typed: str
+    near: dict[str, float]
+    splits: list[tuple[str, str]]
+
+    def as_tsquery(self) -> str:
+        choices = [_begins(self.typed), *map(_is, self.near)]
+        choices += [f"({_is_initial_or_word(left)} & {_begins(right)})" for left, right in self.splits]
+        return f"({' | '.join(choices)})"
+
+    def score(self, words: Sequence[str]) -> float:
+        """Say how well the best of a player's words fits, from 0 to 1."""
+        if any(word.startswith(self.typed) for word in words):
+            return 1.0
+        best = max((self.near.get(word, 0.0) for word in words), default=0.0)
+        for left, right in self.splits:
+            if any(w.startswith(left) for w in words) and any(w.startswith(right) for w in words):
+                best = max(best, _SPLIT_SCORE)
+        # Among players who fit in the other words, those whose name is less far off come first.
+        return best or 0.5 * max((OSA.normalized_similarity(self.typed, word) for word in words), default=0.0)
+
+
+_FOUND = """
+    select players.id, players.first_name, players.last_name, teams.name as team_name,
+           btrim(parents.first_name || ' ' || parents.last_name) as parent_name
+    from found
+    join players on players.id = found.player_id
+    join parents on parents.id = players.parent_id
+    left join teams on teams.id = players.team_id
+"""
+
+# The arms are materialized so that the planner uses the index, and limited outside so that reading stops
+# early: one typed letter may begin the names of ten thousand players.
+_BY_BEGINNINGS = text(
+    f"""
+    with whole as materialized (
+        select player_id from player_search
+        where tenant_id = :tenant_id and document @@ cast(:whole as tsquery)
+    ), begun as materialized (
+        select player_id from player_search
+        where tenant_id = :tenant_id and document @@ cast(:begun as tsquery)
+    ), found as (
+        (select player_id from whole limit 60) union (select player_id from begun limit 100)
+    )
+    {_FOUND}
+    """
+)
+_BY_MEANING = text(
+    f"""
+    with likely as materialized (
+        select player_id from player_search
+        where tenant_id = :tenant_id and document @@ cast(:likely as tsquery)
+    ), partly as materialized (
+        select player_id from player_search
+        where tenant_id = :tenant_id and document @@ cast(:partly as tsquery)
+    ), found as (
+        (select player_id from likely limit 200)
+        union
+        (select player_id from partly where not exists (select from likely) limit 100)
+    )
+    {_FOUND}
+    """
+)
+
+
+class PlayerSearch:
+    """The search of one process; it holds the clubs' dictionaries of name words."""
+
+    def __init__(self) -> None:
+        self._dictionaries = NameDictionaries()
+
+    async def find(self, conn: AsyncConnection, tenant_id: int, query: str, *, limit: int = 10) -> SearchResult:
+        """Return the club's players whose name fits what was typed, best first, at most `limit`.
+
+        Full names come first, then whole words, then beginnings; where these are few, guesses follow,
+        marked as not exact. Anything may be typed: what is no letter or digit only separates words,
+        and from the seventh word or 80th character on it is ignored.
+        """
+        understood = " ".join(_UNSHOWABLE.sub(" ", query[: 10 * _LONGEST_QUERY]).split())[:_LONGEST_QUERY]
+        words = name_words(understood)[:_MOST_WORDS]
+        if not words:
+            return SearchResult(understood, ())
+        hits = await self._exact(conn, tenant_id, words)
+        if _want_guesses(words, hits):
+            known = {hit.player_id for hit in hits}
+            hits += [hit for hit in await self._guesses(conn, tenant_id, words) if hit.player_id not in known]
+        return SearchResult(understood, tuple(hits[:limit]))
+
+    async def _exact(self, conn: AsyncConnection, tenant_id: int, words: list[str]) -> list[PlayerHit]:
+        queries = {"whole": " & ".join(map(_is, words)), "begun": " & ".join(map(_begins, words))}
+        rows = await _rows(conn, _BY_BEGINNINGS, tenant_id, queries)
+        rows.sort(key=lambda row: (*_rank(words, row), row.last_name, row.first_name, row.id))
+        return [_hit(row, exact=True) for row in rows]
+
+    async def _guesses(self, conn: AsyncConnection, tenant_id: int, words: list[str]) -> list[PlayerHit]:
+        dictionary = await self._dictionaries.current(conn, tenant_id)
+        readings = [[_meaning(dictionary, word) for word in words]]
+        readings += [[_Meaning(word, {}, []) for word in joined] for joined in _joined(dictionary, words)]
+        queries = {
+            "likely": " | ".join(" & ".join(word.as_tsquery() for word in reading) for reading in readings),
+            "partly": " | ".join(word.as_tsquery() for word in readings[0] if len(word.typed) > 1) or _NOBODY,
+        }
+        rows = await _rows(conn, _BY_MEANING, tenant_id, queries)
+        scored = [(max(_score(reading, _words_of(row)) for reading in readings), row) for row in rows]
+        scored.sort(key=lambda pair: (-pair[0], pair[1].last_name, pair[1].first_name, pair[1].id))
+        return [_hit(row, exact=False) for _, row in scored]
+
+
+async def _rows(
+    conn: AsyncConnection, statement: TextClause, tenant_id: int, queries: dict[str, str]
+) -> list[Row[Any]]:
+    return list((await conn.execute(statement, {"tenant_id": tenant_id, **queries})).all())
+
+
+# Folded words hold no quotes and no backslashes, so quoting them is all that a tsquery needs.
+def _is(word: str) -> str:
+    return f"'{word}'"
+
+
+def _begins(word: str) -> str:
+    return f"'{word}':*"
+
+
+def _is_initial_or_word(word: str) -> str:
+    return _begins(word) if len(word) == 1 else _is(word)
+
+
+def _words_of(row: Row[Any]) -> list[str]:
+    """Return a player's name words, with names of several parts also as one, as the index has them."""
+    first, last = name_words(row.first_name), name_words(row.last_name)
+    return [*first, *last, "".join(first), "".join(last)]
+
+
+def _rank(words: list[str], row: Row[Any]) -> tuple[bool, bool, int]:
+    """Return what orders exact hits: the full name as typed, the full name in another order, whole words."""
+    name = name_words(row.first_name) + name_words(row.last_name)
+    whole = sum(word in name for word in words)
+    return words != name, sorted(words) != sorted(name), -whole
+
+
+def _want_guesses(words: list[str], hits: list[PlayerHit]) -> bool:
+    if len(hits) >= _ENOUGH_EXACT or sum(map(len, words)) < _SHORTEST_GUESS:
+        return False
+    full_names = (sorted(name_words(hit.first_name) + name_words(hit.last_name)) for hit in hits)
+    return sorted(words) not in full_names
+
+
+def _meaning(dictionary: NameDictionary, word: str) -> _Meaning:
+    near = {found.word: found.score for found in dictionary.near(word)}
+    return _Meaning(word, near, dictionary.splits(word))
+
+
+def _joined(dictionary: NameDictionary, words: list[str]) -> list[list[str]]:
+    """Return the words with two neighbours written as one, where such a name exists: `mc donald`, `o brien`."""
+    return [
+        [*words[:place], together, *words[place + 2 :]]
+        for place in range(len(words) - 1)
+        if dictionary.completes(together := words[place] + words[place + 1])
+    ]
+
+
+def _score(reading: list[_Meaning], words: list[str]) -> float:
+    return sum(word.score(words) for word in reading) / len(reading)
+
+
+def _hit(row: Row[Any], *, exact: bool) -> PlayerHit:
+    return PlayerHit(row.id, row.first_name, row.last_name, row.team_name, row.parent_name, exact)

@@ -1,0 +1,110 @@
+"""What Stripe tells of Checkout Sessions: paid, under way, failed, expired."""
+
+from core.models.statuses import AttemptStatus, EventOutcome, OrderStatus, PaymentMethod
+from core.notices import NoticeKind, announce
+from core.order_matching import lock_payment_intent, order_of_session
+from core.payments import LockedOrder, lock_order, record_attempt, record_payment, refresh_status
+from core.stripe_context import EventContext
+from core.stripe_objects import CheckoutSession
+from core.unmatched import keep_unmatched
+
+
+async def on_session_completed(context: EventContext, session: CheckoutSession) -> EventOutcome:
+    """A parent finished the page: paid by card, or unpaid because a bank debit takes days."""
+    return await _on_completed(context, session, PaymentMethod.CARD)
+
+
+async def on_session_settled(context: EventContext, session: CheckoutSession) -> EventOutcome:
+    """A bank debit went through after all."""
+    return await _on_completed(context, session, PaymentMethod.BANK)
+
+
+async def on_session_failed(context: EventContext, session: CheckoutSession) -> EventOutcome:
+    """A bank debit came back: the family owes it again, and the link is still open."""
+    order = await _order(context, session)
+    if order is None:
+        return EventOutcome.UNMATCHED
+    await _record(context, order, session, AttemptStatus.FAILED)
+    await refresh_status(context.conn, order, context.reason)
+    facts = {"order_id": order.id, "amount_cents": session.amount_total or order.amount_cents}
+    await announce(
+        context.conn, context.jobs, order.tenant_id, NoticeKind.PAYMENT_FAILED, session.payment_key, facts
+    )
+    return EventOutcome.APPLIED
+
+
+async def on_session_expired(context: EventContext, session: CheckoutSession) -> EventOutcome:
+    """A parent left the page without paying."""
+    order = await _order(context, session)
+    if order is None:
+        return EventOutcome.IGNORED
+    await _record(context, order, session, AttemptStatus.EXPIRED)
+    await refresh_status(context.conn, order, context.reason)
+    return EventOutcome.APPLIED
+
+
+async def _on_completed(context: EventContext, session: CheckoutSession, method: PaymentMethod) -> EventOutcome:
+    await lock_payment_intent(context.conn, session.payment_key)
+    order = await _order(context, session)
+    # Money in another currency can't be set against the order: somebody has to look at it.
+    if order is None or (session.currency or order.currency) != order.currency:
+        return await keep_unmatched(context, session, method)
+    if not session.is_paid:
+        return await _note_processing(context, order, session)
+    await _record(context, order, session, AttemptStatus.SUCCEEDED)
+    await take_payment(context, order, session, method)
+    return EventOutcome.APPLIED
+
+
+async def take_payment(
+    context: EventContext, order: LockedOrder, session: CheckoutSession, method: PaymentMethod
+) -> None:
+    """Record a settled session's money on the order, close its link, and have the channel told."""
+    amount = session.amount_total or 0
+    payment_id = None
+    if amount:
+        payment_id = await record_payment(
+            context.conn,
+            order,
+            amount_cents=amount,
+            method=method,
+            payment_intent_id=session.payment_key,
+            at=context.created,
+        )
+    change = await refresh_status(context.conn, order, context.reason)
+    if change.after is OrderStatus.PAID:
+        await context.links.close_after_payment(context.conn, order, session.payment_link)
+    if payment_id is None:
+        return
+    was_settled = change.balance_cents + amount <= 0
+    kind = NoticeKind.SECOND_PAYMENT if was_settled else NoticeKind.PAYMENT
+    facts = {"order_id": order.id, "payment_id": payment_id, "amount_cents": amount, "method": method.value}
+    await announce(context.conn, context.jobs, order.tenant_id, kind, session.payment_key, facts)
+
+
+async def _note_processing(context: EventContext, order: LockedOrder, session: CheckoutSession) -> EventOutcome:
+    await _record(context, order, session, AttemptStatus.PROCESSING)
+    change = await refresh_status(context.conn, order, context.reason)
+    if change.after is OrderStatus.PROCESSING:
+        facts = {"order_id": order.id, "amount_cents": session.amount_total or order.amount_cents}
+        await announce(
+            context.conn, context.jobs, order.tenant_id, NoticeKind.PROCESSING, session.payment_key, facts
+        )
+    return EventOutcome.APPLIED
+
+
+async def _order(context: EventContext, session: CheckoutSession) -> LockedOrder | None:
+    order_id = await order_of_session(context.conn, session)
+    return None if order_id is None else await lock_order(context.conn, order_id)
+
+
+async def _record(
+    context: EventContext, order: LockedOrder, session: CheckoutSession, status: AttemptStatus
+) -> None:
+    await record_attempt(
+        context.conn,
+        order.id,
+        session_id=session.id,
+        payment_intent_id=session.payment_intent,
+        status=status,
+    )

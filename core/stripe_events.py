@@ -1,0 +1,134 @@
+"""Turns verified Stripe events into changes: stored under their id, applied, and followed up, in one transaction.
+
+Stripe delivers at least once, in any order and for days (https://docs.stripe.com/webhooks#best-practices). The
+event's id is the primary key, so a copy changes nothing; what is told is written down as facts from which
+statuses are derived, so the order of telling changes nothing either.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.clock import Clock
+from core.database import Database
+from core.jobs import JobQueue
+from core.models import StripeEvent
+from core.models.statuses import EventOutcome
+from core.payment_links import PaymentLinks
+from core.stripe_checkout import (
+    on_session_completed,
+    on_session_expired,
+    on_session_failed,
+    on_session_settled,
+)
+from core.stripe_context import EventContext
+from core.stripe_objects import CheckoutSession, Dispute, Refund
+from core.stripe_returns import on_dispute, on_refund
+
+Apply = Callable[[EventContext, Any], Awaitable[EventOutcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What an event led to; None where it had been stored before, and nothing was done."""
+
+    outcome: EventOutcome | None
+
+
+# What is not here is stored and otherwise left alone.
+HANDLERS: Mapping[str, tuple[type[BaseModel], Apply]] = {
+    "checkout.session.completed": (CheckoutSession, on_session_completed),
+    "checkout.session.async_payment_succeeded": (CheckoutSession, on_session_settled),
+    "checkout.session.async_payment_failed": (CheckoutSession, on_session_failed),
+    "checkout.session.expired": (CheckoutSession, on_session_expired),
+    "refund.created": (Refund, on_refund),
+    "refund.updated": (Refund, on_refund),
+    "refund.failed": (Refund, on_refund),
+    "charge.dispute.created": (Dispute, on_dispute),
+    "charge.dispute.updated": (Dispute, on_dispute),
+    "charge.dispute.closed": (Dispute, on_dispute),
+}
+
+
+class _Data(BaseModel):
+    object: dict[str, Any]
+
+
+class _Envelope(BaseModel):
+    created: datetime
+    data: _Data
+
+
+class StripeEvents:
+    """Takes in events, each once."""
+
+    def __init__(self, database: Database, jobs: JobQueue, links: PaymentLinks, clock: Clock) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._links = links
+        self._clock = clock
+
+    async def ingest(self, event: dict[str, Any], raw: bytes) -> Ingested:
+        """Store a verified event and apply it; both are committed when this returns.
+
+        An event that can't be read is kept as `failed`: hearing it again won't help. Whatever else goes wrong
+        leaves it as `failed` too but is raised, so that Stripe delivers it again, and then it is applied.
+        """
+        try:
+            async with self._database.transaction() as conn:
+                if not await self._store(conn, event, raw):
+                    return Ingested(None)
+                outcome = await self._apply(conn, event)
+                if outcome is not EventOutcome.APPLIED:
+                    await conn.execute(
+                        update(StripeEvent).where(StripeEvent.id == event["id"]).values(outcome=outcome)
+                    )
+                return Ingested(outcome)
+        except ValidationError as error:
+            await self._keep_failure(event, raw, f"unreadable: {error.error_count()} fields")
+            return Ingested(EventOutcome.FAILED)
+        except Exception as error:
+            await self._keep_failure(event, raw, f"{type(error).__name__}: {error}")
+            raise
+
+    async def _apply(self, conn: AsyncConnection, event: dict[str, Any]) -> EventOutcome:
+        known = HANDLERS.get(event["type"])
+        if known is None:
+            return EventOutcome.IGNORED
+        model, apply = known
+        envelope = _Envelope.model_validate(event)
+        context = EventContext(conn, self._jobs, self._links, event["id"], envelope.created)
+        return await apply(context, model.model_validate(envelope.data.object))
+
+    async def _store(self, conn: AsyncConnection, event: dict[str, Any], raw: bytes) -> bool:
+        """Store the event as applied; False where that had been done, which a copy waits to learn."""
+        now = self._clock()
+        values = {"processed_at": now, "outcome": EventOutcome.APPLIED, "error": None}
+        statement = upsert(StripeEvent).values(
+            id=event["id"], type=event["type"], payload=raw, received_at=now, **values
+        )
+        statement = statement.on_conflict_do_update(
+            index_elements=[StripeEvent.id], set_=values, where=StripeEvent.outcome == EventOutcome.FAILED
+        )
+        return await conn.scalar(statement.returning(StripeEvent.id)) is not None
+
+    async def _keep_failure(self, event: dict[str, Any], raw: bytes, error: str) -> None:
+        now = self._clock()
+        failed = {"processed_at": now, "outcome": EventOutcome.FAILED, "error": error.replace("\0", "")}
+        statement = upsert(StripeEvent).values(
+            id=event["id"], type=event["type"], payload=raw, received_at=now, **failed
+        )
+        async with self._database.transaction() as conn:
+            await conn.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[StripeEvent.id],
+                    set_=failed,
+                    where=StripeEvent.outcome == EventOutcome.FAILED,
+                )
+            )

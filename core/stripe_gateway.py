@@ -1,0 +1,235 @@
+"""The one door to Stripe: calls out, and the signature check on what comes in.
+
+Returns the project's own types and raises its own errors. Calls are paced below Stripe's documented limits
+(100 a second live, 25 in a sandbox, 25 a second on one endpoint: https://docs.stripe.com/rate-limits) and
+retried with the same idempotency key where trying again can help.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+import stamina
+import stripe
+
+from core.errors import InvalidInputError, StripeRefusedError, StripeUnavailableError
+from core.pace import Pacer
+
+T = TypeVar("T")
+
+# What an event's id and type are made of.
+_NAME = re.compile(r"^[A-Za-z0-9_.]{1,255}\Z")
+
+# Stripe's limit on one endpoint is 25 a second; a tenth below, so that other programs on the account get in.
+CALLS_PER_SECOND = 22.0
+ATTEMPTS = 5
+TIMEOUT_SECONDS = 20
+PATIENCE_SECONDS = 60.0
+SIGNATURE_TOLERANCE_SECONDS = 300
+INACTIVE_MESSAGE = "This payment link is closed. Nothing was charged. Please ask your club for what is still owed."
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """What a payment link is made from. `amount_cents` is what the order still owes."""
+
+    name: str
+    amount_cents: int
+    currency: str
+    saves_card: bool
+    order_id: int
+    player_id: int
+    product_id: int | None
+    tenant_id: int
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The ids by which a webhook finds its order again."""
+        ids = {
+            "order_id": self.order_id,
+            "player_id": self.player_id,
+            "product_id": self.product_id,
+            "tenant_id": self.tenant_id,
+        }
+        return {key: str(value) for key, value in ids.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class StripeLink:
+    """A payment link as Stripe made it."""
+
+    id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StripeAccount:
+    """Whose Stripe account the key belongs to."""
+
+    id: str
+    name: str
+    is_live: bool
+
+
+def link_parameters(request: LinkRequest) -> dict[str, Any]:
+    """Return the parameters of https://docs.stripe.com/api/payment-link/create for a request."""
+    intent: dict[str, Any] = {"metadata": request.metadata}
+    if request.saves_card:
+        intent["setup_future_usage"] = "off_session"
+    price = {
+        "currency": request.currency,
+        "unit_amount": request.amount_cents,
+        # Stripe takes up to 250 characters.
+        "product_data": {"name": request.name[:250]},
+    }
+    return {
+        "line_items": [{"price_data": price, "quantity": 1}],
+        "metadata": request.metadata,
+        "payment_intent_data": intent,
+        "inactive_message": INACTIVE_MESSAGE,
+    }
+
+
+class StripeGateway:
+    """Talks to one Stripe account."""
+
+    def __init__(self, secret_key: str, pacer: Pacer, *, api_base: str | None = None) -> None:
+        # Telemetry would send timings of earlier requests along with each call.
+        stripe.enable_telemetry = False
+        addresses: Any = {"api": api_base.rstrip("/")} if api_base else {}
+        self._http = stripe.HTTPXClient(timeout=TIMEOUT_SECONDS)
+        self._client = stripe.StripeClient(secret_key, base_addresses=addresses, http_client=self._http)
+        self._is_live = secret_key.startswith(("sk_live_", "rk_live_"))
+        self._pacer = pacer
+
+    async def create_payment_link(
+        self, request: LinkRequest, idempotency_key: str, *, patience: float = PATIENCE_SECONDS
+    ) -> StripeLink:
+        """Mint a payment link. The same key and request give the same link again.
+
+        `patience` is how many seconds to keep trying; short where somebody waits for the page.
+
+        Raises:
+            StripeUnavailableError, StripeRefusedError
+        """
+        parameters: Any = link_parameters(request)
+        link = await self._call(
+            "payment_links",
+            lambda: self._client.v1.payment_links.create_async(parameters, {"idempotency_key": idempotency_key}),
+            patience,
+        )
+        return StripeLink(link.id, link.url)
+
+    async def close_payment_link(self, link_id: str) -> None:
+        """Deactivate a link, then expire the Checkout Sessions that are still open on it.
+
+        In this order, so that no session is opened behind our back. Doing it again changes nothing.
+
+        Raises:
+            StripeUnavailableError, StripeRefusedError
+        """
+        await self._call(
+            "payment_links",
+            lambda: self._client.v1.payment_links.update_async(link_id, {"active": False}),
+        )
+        sessions = await self._call(
+            "checkout_sessions",
+            lambda: self._client.v1.checkout.sessions.list_async(
+                {"payment_link": link_id, "status": "open", "limit": 100}
+            ),
+        )
+        for session in sessions.data:
+            await self._expire(session.id)
+
+    async def _expire(self, session_id: str) -> None:
+        try:
+            await self._call(
+                "checkout_sessions", lambda: self._client.v1.checkout.sessions.expire_async(session_id)
+            )
+        except StripeRefusedError:
+            # Completed or expired between the listing and now; the webhook tells which.
+            return
+
+    async def account(self) -> StripeAccount:
+        """Return whose account the key belongs to.
+
+        Raises:
+            StripeUnavailableError, StripeRefusedError
+        """
+        account = await self._call("accounts", self._client.v1.accounts.retrieve_current_async)
+        business = account.business_profile.name if account.business_profile else None
+        return StripeAccount(account.id, business or account.email or account.id, self._is_live)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.close_async()  # type: ignore[no-untyped-call] # untyped in the SDK
+
+    async def _call(
+        self, endpoint: str, call: Callable[[], Awaitable[T]], patience: float = PATIENCE_SECONDS
+    ) -> T:
+        try:
+            async for attempt in stamina.retry_context(
+                on=_pause_before_retry, attempts=ATTEMPTS, timeout=patience
+            ):
+                with attempt:
+                    await self._pacer.wait(f"stripe:{endpoint}", CALLS_PER_SECOND)
+                    return await call()
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+        raise AssertionError("the retry loop returns or raises")  # pragma: no cover
+
+
+def _pause_before_retry(error: Exception) -> bool | float:
+    """Say whether another try can help and, where Stripe says so, after how many seconds."""
+    if not isinstance(error, stripe.StripeError) or not _is_passing(error):
+        return False
+    retry_after = (error.headers or {}).get("retry-after", "")
+    return min(float(retry_after), 20.0) if retry_after.isdecimal() else True
+
+
+def _is_passing(error: stripe.StripeError) -> bool:
+    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
+        return True
+    # 409: another request with this key is under way. No status: the answer was not Stripe's.
+    status = error.http_status
+    return isinstance(error, stripe.APIError) and (status is None or status in {200, 409} or status >= 500)
+
+
+def _translated(error: stripe.StripeError) -> StripeUnavailableError | StripeRefusedError:
+    reference = f" (request {error.request_id})" if error.request_id else ""
+    if _is_passing(error):
+        return StripeUnavailableError(f"Stripe can't be reached right now; try again in a few minutes{reference}.")
+    words = error.user_message or str(error) or type(error).__name__
+    return StripeRefusedError(f"Stripe said no: {words}{reference}")
+
+
+def verified_event(raw: bytes, signature: str | None, secrets: Sequence[str]) -> dict[str, Any]:
+    """Return the event in a webhook's body, once one of the secrets is shown to have signed it.
+
+    Checks the raw bytes (https://docs.stripe.com/webhooks#verify-manually); several secrets, so that one
+    can be rolled without losing events.
+
+    Raises:
+        InvalidInputError: for a missing, wrong or old signature, and for a body that is no event.
+    """
+    if not signature or not _is_signed(raw, signature, secrets):
+        raise InvalidInputError("The signature is missing, wrong or too old.")
+    try:
+        event = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise InvalidInputError("The body is not JSON.") from None
+    if not isinstance(event, dict) or not all(_NAME.match(str(event.get(key))) for key in ("id", "type")):
+        raise InvalidInputError("The body is not an event.")
+    return event
+
+
+def _is_signed(raw: bytes, signature: str, secrets: Sequence[str]) -> bool:
+    for secret in secrets:
+        try:
+            if stripe.WebhookSignature.verify_header(raw, signature, secret, SIGNATURE_TOLERANCE_SECONDS):
+                return True
+        except (stripe.SignatureVerificationError, ValueError, TypeError):
+            continue  # TypeError: the SDK compares signatures as text, and a header may hold any byte
+    return False
