@@ -1,4 +1,51 @@
-"""`sideline …`."""
+"""`sideline …`: every command, and what their errors look like."""
+
+import signal
+import sys
+from types import FrameType
+
+import structlog
+import typer
+from core.logs import configure_logging
+from rich.console import Console
+
+from cli import billing, blasts, demo, importing, process, setup
+from core.errors import SidelineError
+from core.references import new_reference
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Billing for youth clubs, done from Slack. What imports, charges, mints, mails or repairs is a dry run "
+    "unless --commit is given.",
+)
+setup.add_to(app)
+process.add_to(app)
+importing.add_to(app)
+billing.add_to(app)
+blasts.add_to(app)
+demo.add_to(app)
+
 
 def main() -> None:
     """Entry point of the console script."""
+    # Without this a terminated command would leave the embedded PostgreSQL running.
+    signal.signal(signal.SIGTERM, _exit_cleanly)
+    configure_logging()
+    try:
+        app()
+    except SidelineError as error:
+        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except Exception:  # noqa: BLE001 - the last door: a reference for people, the rest for the log
+        reference = new_reference()
+        structlog.get_logger(__name__).exception("command_failed", reference=reference)
+        message = f"Something went wrong on our side. The log above has it under {reference}."
+        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _exit_cleanly(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + signal.SIGTERM)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.fees import contract_allows
@@ -56,7 +56,8 @@ class OwedItem:
 
 
 paid_cents = (
-    select(func.coalesce(func.sum(Payment.amount_cents), 0))
+    # PostgreSQL sums bigints into a numeric.
+    select(cast(func.coalesce(func.sum(Payment.amount_cents), 0), BigInteger))
     .where(Payment.order_id == Order.id)
     .correlate(Order)
     .scalar_subquery()

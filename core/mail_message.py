@@ -18,10 +18,11 @@ import idna
 from core.errors import MailRefusedError
 from core.rendering import RenderedMail, one_line
 
-_PLAIN_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 # No spaces, control characters or anything that means something in a header or an SMTP command.
 _LOCAL_PART = re.compile(r"[^\s\x00-\x20\x7f-\x9f()<>@,;:\\\"\[\]]{1,64}")
 _LINE_LENGTH = 76
+_FOLD = "\r\n "
 _ENCODED_WORD_FRAME = len("=?utf-8?b??=")
 
 
@@ -109,12 +110,15 @@ def _part(delimiter: str, subtype: str, text: str) -> bytes:
         f"{delimiter}\r\nContent-Type: text/{subtype}; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
-    return head.encode() + binascii.b2a_qp(lines.encode(), istext=True)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return head.encode() + binascii.b2a_qp(lines.encode(), istext=True).replace(b"\n", b"\r\n")
 
 
 def _text_header(name: str, text: str) -> str:
-    return f"{name}: {_words(one_line(text), len(name) + 2)}\r\n"
+    shown = one_line(text)
+    if not _is_plain(shown):
+        shown = _encoded_words(shown, len(name) + 2)
+    return f"{name}: {shown}\r\n"
 
 
 def _mailbox_header(name: str, mailbox: Mailbox) -> str:
@@ -122,18 +126,17 @@ def _mailbox_header(name: str, mailbox: Mailbox) -> str:
     shown = one_line(mailbox.name)
     if not shown:
         return f"{name}: {address}\r\n"
-    if not _PLAIN_ATOMS.fullmatch(shown):
-        if shown.isascii() and "=?" not in shown:
-            escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
-            shown = f'"{escaped}"'
-        else:
-            shown = _encoded_words(shown, len(name) + 2)
-    fold = "\r\n" if len(name) + len(shown) + len(address) > _LINE_LENGTH - 5 or "\r" in shown else ""
-    return f"{name}: {shown}{fold} <{address}>\r\n"
+    if not _is_plain(shown):
+        shown = _encoded_words(shown, len(name) + 2)
+    elif not _ATOMS.fullmatch(shown):
+        shown = '"' + shown.replace("\\", r"\\").replace('"', r"\"") + '"'
+    is_long = len(name) + len(shown) + len(address) > _LINE_LENGTH - 5
+    return f"{name}: {shown}{_FOLD if is_long else ' '}<{address}>\r\n"
 
 
-def _words(text: str, used: int) -> str:
-    return text if text.isascii() and "=?" not in text else _encoded_words(text, used)
+def _is_plain(text: str) -> bool:
+    """Whether one line of a header can hold the text; a reader would take `=?` for an encoded word."""
+    return text.isascii() and "=?" not in text and len(text) < 500
 
 
 def _encoded_words(text: str, used: int) -> str:
@@ -146,4 +149,4 @@ def _encoded_words(text: str, used: int) -> str:
             chunk, room = b"", (_LINE_LENGTH - 1 - _ENCODED_WORD_FRAME) // 4 * 3
         chunk += char
     words.append(chunk)
-    return "\r\n ".join(f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words)
+    return _FOLD.join(f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words)

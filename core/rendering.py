@@ -22,8 +22,8 @@ from core.money import format_money
 NOTE_LIMIT = 1000
 SUBJECT_LIMIT = 78
 _HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-_BLOCK_TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
-_HIDDEN_BLOCK_TAG = re.compile(r"<!--(\{%.*?%\})-->", re.DOTALL)
+_TAG = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_HIDDEN_TAG = re.compile(r"<!--(\{%.*?%\}|\{#.*?#\})-->", re.DOTALL)
 
 
 def contrast(one: str, other: str) -> float:
@@ -203,12 +203,12 @@ class _MailInliner(BaseLoader):
 
 
 def _inline(source: str, css: str) -> str:
-    hidden = _BLOCK_TAG.sub(r"<!--\g<0>-->", source)
+    hidden = _TAG.sub(r"<!--\g<0>-->", source)
     if "<html" in source:
         styled = css_inline.CSSInliner(extra_css=css, keep_at_rules=True).inline(hidden)
     else:
         styled = css_inline.inline_fragment(hidden, css)
-    styled = _HIDDEN_BLOCK_TAG.sub(r"\1", styled)
+    styled = _HIDDEN_TAG.sub(r"\1", styled)
     for name, expression in (
         ("--on-brand", "text_color"),
         ("--brand-edge", "edge_color"),

@@ -79,8 +79,10 @@ class SmtpMailer:
                     answer = await self._hand_over(client, message)
                 finally:
                     self._keep(client)
-        if answer.code != 250:
+        if 400 <= answer.code < 600:
             raise _refusal(answer.code, answer.message)
+        if not 200 <= answer.code < 300:
+            raise MailUncertainError(f"The mail server's answer made no sense: {answer.code} {answer.message}")
         return answer.message
 
     async def check(self) -> None:
@@ -93,17 +95,17 @@ class SmtpMailer:
         with _failures_as_ours():
             async with self._slots:
                 client = await self._connect()
-                await client.noop()
-                self._keep(client)
+                try:
+                    await client.noop()
+                finally:
+                    await _say_goodbye(client)
 
     async def close(self) -> None:
         """Say goodbye on idle connections; those in use are closed as soon as they are done."""
         self._is_closed = True
         while self._idle:
             client, _ = self._idle.pop()
-            with suppress(OSError, SMTPException):
-                await client.quit(timeout=2)
-            client.close()
+            await _say_goodbye(client)
 
     async def _open_envelope(self, sender: str, recipient: str) -> SMTP:
         """Return a connection that waits for the message's text."""
@@ -162,10 +164,16 @@ class SmtpMailer:
             raise
 
     async def _flush(self, client: SMTP) -> None:
-        """Wait until the text has left this process, so that a lost connection is noticed before the dot."""
+        """Wait until the text has left this process, so that a lost connection is noticed before the dot.
+
+        Under TLS some of it may still be with the transport beneath; a loss is then called uncertain, which
+        errs on the side of not sending twice.
+        """
         async with asyncio.timeout(self._timeout):
             await asyncio.sleep(0)
-            while client.transport and cast("asyncio.WriteTransport", client.transport).get_write_buffer_size():
+            while (transport := cast("asyncio.WriteTransport | None", client.transport)) is not None:
+                if not transport.get_write_buffer_size():
+                    break
                 await asyncio.sleep(0.005)
 
     async def _connect(self) -> SMTP:
@@ -223,6 +231,12 @@ def _read_url(url: str) -> _Server:
         password=None if parts.username is None else unquote_to_bytes(parts.password or ""),
         tls_context=context,
     )
+
+
+async def _say_goodbye(client: SMTP) -> None:
+    with suppress(OSError, SMTPException):
+        await client.quit(timeout=2)
+    client.close()
 
 
 async def _announce_text(client: SMTP) -> None:

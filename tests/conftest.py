@@ -1,6 +1,8 @@
 """One real PostgreSQL for the whole run; each test gets a database of its own, copied from a template."""
 
 import itertools
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,15 +11,16 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, Engine, make_url
 
 from core.database import Database
-from core.embedded_postgres import start_embedded
+from core.embedded_postgres import start_embedded, stop_embedded
 from core.schema_version import migrate
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[URL, Engine]]:
-    data_dir: Path = tmp_path_factory.mktemp("pg")
+def postgres() -> Iterator[tuple[URL, Engine]]:
+    # Not in pytest's own folder: as root the server runs as another user, and pytest keeps that folder to itself.
+    data_dir = Path(tempfile.mkdtemp(prefix="sideline-tests-"))
     url = make_url(start_embedded(data_dir)).set(drivername="postgresql+psycopg")
     admin = create_engine(url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
@@ -29,6 +32,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[URL, En
     migrate(url.set(database="template_sideline"))
     yield url, admin
     admin.dispose()
+    stop_embedded(data_dir)
+    shutil.rmtree(data_dir)
 
 
 @pytest.fixture

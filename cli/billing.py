@@ -1,0 +1,94 @@
+"""Charges and links: `bill monthly`, `backfill payment-links`."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from cli.output import AsJson, ClubName, Commit, finish, progress_bar, say, say_list
+from cli.runtime import run_for_club
+from core.backfill import BackfillReport, MissingLink
+from core.charges import BillingReport, bill_monthly, first_day
+from core.club import Club
+from core.money import format_money
+from core.services import Services
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    bill = typer.Typer(no_args_is_help=True, help="Make orders.")
+    bill.command("monthly")(monthly)
+    app.add_typer(bill, name="bill")
+    backfill = typer.Typer(no_args_is_help=True, help="Make what is missing.")
+    backfill.command("payment-links")(payment_links)
+    app.add_typer(backfill, name="backfill")
+
+
+def monthly(
+    period: Annotated[str, typer.Option(help="The month, like 2026-12.")],
+    due: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="When it is due; else the month's first day.")
+    ] = None,
+    club: ClubName = None,
+    commit: Commit = False,
+    as_json: AsJson = False,
+) -> None:
+    """Charge every signed player the monthly fee, once a month however often this is run."""
+    first_day(period)
+
+    async def work(services: Services, chosen: Club) -> tuple[Club, BillingReport]:
+        async with services.database.engine.connect() as conn, conn.begin() as transaction:
+            report = await bill_monthly(conn, chosen, period, due_date=due.date() if due else None)
+            if not commit:
+                await transaction.rollback()
+            return chosen, report
+
+    chosen, report = run_for_club(club, work)
+    verb = "Charged" if commit else "Would charge"
+    total = format_money(report.total_cents, chosen.currency)
+    say(f"{verb} {len(report.charges)} player(s) {total} for {period}; {report.already_billed} already billed.")
+    say_list(f"{c.player_name}: {c.description}" for c in report.charges)
+    if report.problems:
+        say("Not charged:")
+        say_list((f"{problem.player_name}: {problem.reason}" for problem in report.problems), all_of_them=True)
+    result = {
+        "created": len(report.charges),
+        "skipped": report.already_billed + len(report.problems),
+        "failed": 0,
+        "total_cents": report.total_cents,
+        "not_charged": [{"player": p.player_name, "reason": p.reason} for p in report.problems],
+    }
+    finish(result, commit=commit, as_json=as_json)
+
+
+def payment_links(club: ClubName = None, commit: Commit = False, as_json: AsJson = False) -> None:
+    """Mint the payment links that signed players with something owed don't have yet."""
+
+    async def work(services: Services, chosen: Club) -> tuple[Club, list[MissingLink], BackfillReport]:
+        missing = await services.backfill.find(chosen)
+        if not commit:
+            return chosen, missing, BackfillReport(len(missing), 0, ())
+        with progress_bar("Minting links", len(missing)) as progress:
+            task = progress.task_ids[0]
+            report = await services.backfill.mint(chosen, missing, lambda: progress.advance(task))
+        return chosen, missing, report
+
+    chosen, missing, report = run_for_club(club, work)
+    say(f"{'Minted' if commit else 'Would mint'} {report.created} payment link(s).")
+    if not commit:
+        say_list(
+            f"{m.player_name}: {m.description}, {format_money(m.balance_cents, chosen.currency)}" for m in missing
+        )
+    if report.failures:
+        say(f"{len(report.failures)} failed; run this again to go on with them:")
+        say_list(
+            (f"{f.missing.player_name}, {f.missing.description}: {f.reason}" for f in report.failures),
+            all_of_them=True,
+        )
+    result = {
+        "created": report.created,
+        "skipped": report.skipped,
+        "failed": len(report.failures),
+        "failures": [{"order_id": f.missing.order_id, "reason": f.reason} for f in report.failures],
+    }
+    finish(result, commit=commit, as_json=as_json, failed=len(report.failures))

@@ -1,0 +1,70 @@
+"""Bringing a club's roster in: `import roster`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from core.roster import RosterReport, import_roster, read_roster
+
+from cli.output import AsJson, ClubName, Commit, finish, say, say_list
+from cli.runtime import run_for_club
+from core.club import Club
+from core.errors import InvalidInputError
+from core.services import Services
+
+BIGGEST_FILE = 50 * 1024 * 1024
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    group = typer.Typer(no_args_is_help=True, help="Bring data in.")
+    group.command("roster")(roster)
+    app.add_typer(group, name="import")
+
+
+def roster(
+    file: Annotated[
+        Path, typer.Argument(help="A CSV or TSV file; TeamSnap's, SportsEngine's or LeagueApps' export.")
+    ],
+    club: ClubName = None,
+    commit: Commit = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring players, parents and teams in. Importing the same file twice changes nothing."""
+    parsed = read_roster(_content(file))
+
+    async def work(services: Services, chosen: Club) -> RosterReport:
+        async with services.database.engine.connect() as conn, conn.begin() as transaction:
+            report = await import_roster(conn, chosen.id, parsed)
+            if not commit:
+                await transaction.rollback()
+            return report
+
+    report = run_for_club(club, work)
+    would = "" if commit else "would be "
+    say(
+        f"Players: {report.players_created} {would}added, {report.players_updated} {would}changed, "
+        f"{report.unchanged} as they are. Families: {report.parents_created} {would}added. "
+        f"Teams: {report.teams_created} {would}added. Staff rows left out: {report.staff_left_out}."
+    )
+    if report.problems:
+        say(f"{len(report.problems)} row(s) could not be read; the others can:")
+        say_list((f"line {problem.line}: {problem.reason}" for problem in report.problems), all_of_them=True)
+    result = {
+        "created": report.players_created,
+        "updated": report.players_updated,
+        "skipped": report.unchanged,
+        "staff_left_out": report.staff_left_out,
+        "failed": len(report.problems),
+        "problems": [{"line": problem.line, "reason": problem.reason} for problem in report.problems],
+    }
+    finish(result, commit=commit, as_json=as_json, failed=len(report.problems))
+
+
+def _content(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > BIGGEST_FILE:
+            raise InvalidInputError(f"{file} is bigger than a roster can be (50 MiB); is it the right file?")
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"{file} can't be read: {error.strerror or error}") from None

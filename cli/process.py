@@ -1,0 +1,160 @@
+"""Putting a running process together: `run`, `web`, `worker`."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+from bot.app import Bot, build_bot
+from bot.messenger import SlackMessenger
+from web.app import build_web
+from web.slack_endpoint import slack_endpoint
+
+from cli.runtime import prepare_database
+from core.jobs import WorkerState, run_workers
+from core.services import Services, build_services
+from core.settings import load_settings
+
+log = structlog.get_logger(__name__)
+
+Host = Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")]
+Port = Annotated[
+    int | None, typer.Option(help="The port; else PUBLIC_URL's where that is this machine, else 8000.")
+]
+LOOPBACK = "127.0.0.1"
+# How long requests under way may take to end when the process is told to stop.
+DRAIN_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Which parts this process has, and where it listens."""
+
+    web: bool
+    worker: bool
+    host: str = LOOPBACK
+    port: int | None = None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("run")(run)
+    app.command("web")(web)
+    app.command("worker")(worker)
+
+
+def run(host: Host = LOOPBACK, port: Port = None) -> None:
+    """Run everything in one process: web, bot and worker."""
+    _start(Parts(web=True, worker=True, host=host, port=port))
+
+
+def web(host: Host = LOOPBACK, port: Port = None) -> None:
+    """Run the web server and the bot; `sideline worker` runs the background elsewhere."""
+    _start(Parts(web=True, worker=False, host=host, port=port))
+
+
+def worker() -> None:
+    """Run the background alone; as many as you like, on any machines."""
+    _start(Parts(web=False, worker=True))
+
+
+def _start(parts: Parts) -> None:
+    settings = load_settings()
+    services = build_services(settings, prepare_database(settings))
+    # uvicorn knows which event loop is the fastest here.
+    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+        runner.run(_serve(services, parts))
+
+
+async def _serve(services: Services, parts: Parts) -> None:
+    """Serve until SIGINT or SIGTERM, then let what is under way end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bot = build_bot(services) if services.settings.slack_bot_token else None
+    try:
+        await services.database.check_schema()
+        async with _started(bot):
+            await _until_stopped(_tasks(services, parts, bot, stop), stop)
+    finally:
+        await services.close()
+
+
+@contextlib.asynccontextmanager
+async def _started(bot: Bot | None) -> AsyncIterator[None]:
+    if bot is None:
+        log.warning("slack_is_off", hint="set SLACK_BOT_TOKEN to turn it on")
+        yield
+        return
+    await bot.start()
+    try:
+        yield
+    finally:
+        await bot.close()
+
+
+def _tasks(services: Services, parts: Parts, bot: Bot | None, stop: asyncio.Event) -> list[asyncio.Task[None]]:
+    state = WorkerState() if parts.worker else None
+    tasks = []
+    if parts.web:
+        endpoint = slack_endpoint(bot.app) if bot is not None else None
+        application = build_web(services, slack=endpoint, worker=state)
+        tasks.append(asyncio.create_task(_serve_web(application, services, parts, stop)))
+    if parts.worker:
+        messenger = SlackMessenger(services, bot.client) if bot is not None else None
+        workers = run_workers(services.jobs, services.database, services.handlers(messenger), state)
+        tasks.append(asyncio.create_task(workers))
+    return tasks
+
+
+async def _until_stopped(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait for the signal, or for a part that ends by itself, which it should not; then end them all."""
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    _, unfinished = await asyncio.wait(tasks, timeout=0.1)
+    for task in unfinished:
+        task.cancel()
+    await asyncio.gather(*tasks, waiting, return_exceptions=True)
+    for task in done - {waiting}:
+        task.result()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to us: the worker in the same process has to hear of them too."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def _serve_web(application: object, services: Services, parts: Parts, stop: asyncio.Event) -> None:
+    port = parts.port or services.settings.port
+    config = uvicorn.Config(
+        application,  # type: ignore[arg-type] # any ASGI application
+        host=parts.host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        # Told to hurry: the drain is bounded, so wait for it all the same.
+        await serving
+        raise
+    finally:
+        stopping.cancel()
