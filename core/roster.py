@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import TextClause
+from sqlalchemy import Row, TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core import roster_statements as statements
@@ -73,7 +73,7 @@ def read_roster(data: bytes) -> ParsedRoster:
         try:
             if any(cell.strip() for cell in found.cells[file.width :]):
                 raise InvalidInputError(  # noqa: TRY301 - told like every other reason
-                    "The row has more cells than there are headings; put quotation marks around a cell with a comma"
+                    "The row has more cells than there are headings; put a cell that has a comma in quotation marks"
                 )
             if is_staff(file.columns, found.cells):
                 staff += 1
@@ -131,7 +131,7 @@ class _Club:
         self._conn = conn
         self._tenant_id = tenant_id
 
-    async def run(self, statement: TextClause, rows: Iterable[RosterRow]) -> list[Any]:
+    async def run(self, statement: TextClause, rows: Iterable[RosterRow]) -> list[Row[Any]]:
         rows = tuple(rows)
         columns = {name: [getattr(row, name) for row in rows] for name in statements.COLUMNS}
         return list(await self._conn.execute(statement, {"tenant_id": self._tenant_id, **columns}))
@@ -144,7 +144,7 @@ def _moves(rows: Iterable[RosterRow]) -> list[RosterRow]:
     return list(by_old.values())
 
 
-def _lookalike(found: Any) -> RowProblem:
+def _lookalike(found: Row[Any]) -> RowProblem:
     who = f"{found.first_name} {found.last_name}"
     there = f"already on the roster under {_mask(found.email)}"
     if found.same_team:

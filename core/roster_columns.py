@@ -35,7 +35,8 @@ class Field(StrEnum):
 
 _PLAYER = ("", "player", "players", "athlete", "member", "participant", "child", "student")
 _PARENT = (
-    "parent1", "p1", "parentguardian1", "guardian1", "primaryparent", "parent", "guardian", "parentguardian", "contact1",
+    "parent1", "p1", "parentguardian1", "guardian1", "primaryparent", "parent", "guardian", "parentguardian",
+    "contact1",
 )  # fmt: skip
 _FIRST = ("firstname", "first", "givenname")
 _LAST = ("lastname", "last", "surname", "familyname")

@@ -19,13 +19,15 @@ _HOME_REGION = "US"
 # Control characters, and those that turn the direction of the text around them.
 _UNWELCOME = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NOT_A_NON_PLAYER = frozenset({"", "n", "no", "false", "f", "0", "player"})
-_PLAYER_ROLES = frozenset(
-    "player players athlete participant member captain goalie goalkeeper keeper rostered".split()
-)
-_STAFF_ROLES = frozenset(
-    "coach coaches manager staff admin administrator trainer director volunteer official referee parent "
-    "guardian mom dad treasurer registrar owner contact nonplayer chaperone physio scorekeeper".split()
-)
+_PLAYER_ROLES = frozenset({
+    "player", "players", "athlete", "participant", "member", "captain", "goalie", "goalkeeper", "keeper",
+    "rostered",
+})  # fmt: skip
+_STAFF_ROLES = frozenset({
+    "coach", "coaches", "manager", "staff", "admin", "administrator", "trainer", "director", "volunteer",
+    "official", "referee", "parent", "guardian", "mom", "dad", "treasurer", "registrar", "owner",
+    "contact", "nonplayer", "chaperone", "physio", "scorekeeper",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

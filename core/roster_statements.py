@@ -3,25 +3,24 @@
 from sqlalchemy import ARRAY, BigInteger, Text, TextClause, bindparam, text
 
 COLUMNS = {
-    "line": BigInteger(),
-    "first_name": Text(),
-    "last_name": Text(),
-    "team": Text(),
-    "email": Text(),
-    "previous_email": Text(),
-    "parent_first_name": Text(),
-    "parent_last_name": Text(),
-    "phone": Text(),
-    "monthly_fee_cents": BigInteger(),
-    "contract_status": Text(),
+    "line": ARRAY(BigInteger),
+    "first_name": ARRAY(Text),
+    "last_name": ARRAY(Text),
+    "team": ARRAY(Text),
+    "email": ARRAY(Text),
+    "previous_email": ARRAY(Text),
+    "parent_first_name": ARRAY(Text),
+    "parent_last_name": ARRAY(Text),
+    "phone": ARRAY(Text),
+    "monthly_fee_cents": ARRAY(BigInteger),
+    "contract_status": ARRAY(Text),
 }
-_ARRAYS = ", ".join(f"cast(:{name} as {kind}[])" for name, kind in COLUMNS.items())
+_ARRAYS = ", ".join(f"cast(:{name} as {kind})" for name, kind in COLUMNS.items())
 _ROSTER = f"with roster as (select * from unnest({_ARRAYS}) as rows ({', '.join(COLUMNS)}))"
 
 
 def _statement(sql: str) -> TextClause:
-    arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in COLUMNS.items()]
-    return text(f"{_ROSTER} {sql}").bindparams(*arrays)
+    return text(f"{_ROSTER} {sql}").bindparams(*(bindparam(name, type_=kind) for name, kind in COLUMNS.items()))
 
 
 # Two imports at once would meet each other's families and teams in a different order and lock each other out.
@@ -100,7 +99,8 @@ ADD_PARENTS = _statement(
     _FAMILIES
     + """
     insert into parents (tenant_id, email, first_name, last_name, phone)
-    select :tenant_id, email, coalesce(first_name, ''), coalesce(last_name, ''), phone from families order by family
+    select :tenant_id, email, coalesce(first_name, ''), coalesce(last_name, ''), phone
+    from families order by family
     on conflict do nothing
     returning id
     """

@@ -188,7 +188,8 @@ async def test_a_mail_program_without_style_sheets_still_fits_a_phone(browser: B
 async def test_each_button_says_what_it_pays(browser: Browser) -> None:
     for html in (mails()["outstanding_balance"], pages()["balance"]):
         async with shown(browser, html, width=360) as page:
-            button = page.get_by_role("link", name="Pay Now: $150.00 for Jaxon Rivera – Monthly fee, Nov 2026")
+            name = "Pay Now: $150.00 for Jaxon Rivera \N{EN DASH} Monthly fee, Nov 2026"
+            button = page.get_by_role("link", name=name)
             assert await button.inner_text() == "Pay\N{NO-BREAK SPACE}Now"
             assert await button.get_attribute("href") == "http://club.test/pay/b"
             box = await button.bounding_box()

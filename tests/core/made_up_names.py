@@ -1,22 +1,26 @@
+# ruff: noqa: SIM905 - a hundred names read better as words than as a list of strings
 """Invented players of realistic variety: common and rare names, double names, accents, names spelt many ways."""
 
 import random
 
 FIRST = (
-    "Jaxon Jackson Jaxson Emma Olivia Liam Noah Ava Sophia Mason Logan Lucas Ethan Aiden Ayden Caden Kayden Mia Ella Isabella "
-    "William Robert Elizabeth Katherine Catherine Kathryn Michael James Benjamin Samuel Daniel Matthew Anthony Antony "
-    "Joseph Joshua Christopher Nicholas Nicolas Alexander Alexandra Jonathan Nathaniel Zachary Jacob Jeffrey Geoffrey "
-    "Sean Shawn Shaun Steven Stephen Phillip Philip Brian Bryan Eric Erik Sara Sarah Hannah Hanna Kaitlyn Caitlin Katelyn "
-    "Makayla Mikayla Michaela Zoë Chloé José André Renée Siân Łukasz Søren Anaïs Noël Jürgen Françoise Mary-Kate "
-    "D'Andre De'Shawn Abigail Madison Addison Brooklyn Riley Rylee Reilly Peyton Payton Harper Evelyn Aubrey Margaret "
-    "Eleanor Victoria Theodore Frederick Gabriel Gabrielle Rebecca Rachel Rachael Allison Alison Thomas Timothy Tobias"
+    "Jaxon Jackson Jaxson Emma Olivia Liam Noah Ava Sophia Mason Logan Lucas Ethan Aiden Ayden Caden "
+    "Kayden Mia Ella Isabella William Robert Elizabeth Katherine Catherine Kathryn Michael James Benjamin "
+    "Samuel Daniel Matthew Anthony Antony Joseph Joshua Christopher Nicholas Nicolas Alexander Alexandra "
+    "Jonathan Nathaniel Zachary Jacob Jeffrey Geoffrey Sean Shawn Shaun Steven Stephen Phillip Philip "
+    "Brian Bryan Eric Erik Sara Sarah Hannah Hanna Kaitlyn Caitlin Katelyn Makayla Mikayla Michaela Zoë "
+    "Chloé José André Renée Siân Łukasz Søren Anaïs Noël Jürgen Françoise Mary-Kate D'Andre De'Shawn "
+    "Abigail Madison Addison Brooklyn Riley Rylee Reilly Peyton Payton Harper Evelyn Aubrey Margaret "
+    "Eleanor Victoria Theodore Frederick Gabriel Gabrielle Rebecca Rachel Rachael Allison Alison Thomas "
+    "Timothy Tobias"
 ).split()
 LAST = (
-    "Smith Smyth Johnson Johnston Williams Brown Jones Garcia Miller Davis Rodriguez Martínez Hernández López González "
-    "Wilson Anderson Andersen Thomas Taylor Moore Martin Lee Perez Thompson White Harris Sanchez Clark Clarke Ramirez Lewis "
-    "Robinson Walker Young Allen King Wright Scott Torres Nguyen Hill Flores Green Adams Nelson Baker Hall Rivera Campbell "
-    "Mitchell Carter Roberts O'Brien O'Connor McDonald MacDonald Reed Reid Read Stewart Stuart Meyer Meier Myers Schmidt "
-    "Schmitt Smith-Jones Müller Strauß Kowalski Đorđević Nuñez Peña Sørensen Núñez Castillo Fitzgerald Vandermeer Gutierrez"
+    "Smith Smyth Johnson Johnston Williams Brown Jones Garcia Miller Davis Rodriguez Martínez Hernández "
+    "López González Wilson Anderson Andersen Thomas Taylor Moore Martin Lee Perez Thompson White Harris "
+    "Sanchez Clark Clarke Ramirez Lewis Robinson Walker Young Allen King Wright Scott Torres Nguyen Hill "
+    "Flores Green Adams Nelson Baker Hall Rivera Campbell Mitchell Carter Roberts O'Brien O'Connor "
+    "McDonald MacDonald Reed Reid Read Stewart Stuart Meyer Meier Myers Schmidt Schmitt Smith-Jones "
+    "Müller Strauß Kowalski Đorđević Nuñez Peña Sørensen Núñez Castillo Fitzgerald Vandermeer Gutierrez"
 ).split()
 _STARTS = "b br c ch cl d dr f fl g gr h j k kr l m n p pr r s sh st t tr v w z".split()
 _VOWELS = "a e i o u ai ea ee ia ou".split()

@@ -3,10 +3,12 @@
 import email
 import email.policy
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import getaddresses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import MailRefusedError
@@ -39,10 +41,17 @@ def body(message: EmailMessage, kind: str) -> str:
     return content
 
 
+def name_in(raw: bytes, header: str) -> str:
+    """Read a name as RFC 2047 says; Python 3.11's `display_name` puts a space between encoded words."""
+    (pair,) = getaddresses([email.message_from_bytes(raw, policy=email.policy.compat32)[header]])
+    return str(make_header(decode_header(pair[0])))
+
+
 def as_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+@settings(max_examples=60, deadline=None)
 @given(subject=texts, html=texts, text=texts, name=texts)
 def test_anything_arrives_as_it_was_and_within_the_limits(subject: str, html: str, text: str, name: str) -> None:
     raw = build(
@@ -56,7 +65,7 @@ def test_anything_arrives_as_it_was_and_within_the_limits(subject: str, html: st
     for header, mailbox in (("From", CLUB), ("To", DANA)):
         (address,) = message[header].addresses
         assert address.addr_spec == mailbox.address
-        assert address.display_name == one_line(name)
+        assert name_in(raw, header) == one_line(name)
     assert raw.isascii()
     lines = raw.split(b"\r\n")
     assert not any(b"\r" in line or b"\n" in line for line in lines)
@@ -98,8 +107,9 @@ def test_no_name_or_subject_adds_a_header(line_break: str) -> None:
     ['Dana "DJ" Rivera', "Rivera, Dana", "Dana \\ Rivera", "Zoë Müller", "=?utf-8?q?Bob?=", "a@b.test", "😀" * 40],
 )
 def test_names_that_need_care(name: str) -> None:
-    (address,) = parse(build(to=Mailbox(name, DANA.address)))["To"].addresses
-    assert address.display_name == name
+    raw = build(to=Mailbox(name, DANA.address))
+    (address,) = parse(raw)["To"].addresses
+    assert name_in(raw, "To") == name
     assert address.addr_spec == DANA.address
 
 
@@ -113,8 +123,12 @@ def test_names_that_need_care(name: str) -> None:
         "da na@example.com",
         "dana@exa mple.com",
         "dana@example.com\r\nBcc: x@example.org",
-    ]
-    + ["<dana@example.com>", 'x"y@example.com', "a,b@example.com", "dana@-example-.com", "dana@example..com"],
+        "<dana@example.com>",
+        'x"y@example.com',
+        "a,b@example.com",
+        "dana@-example-.com",
+        "dana@example..com",
+    ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(MailRefusedError, match="not an e-mail address"):

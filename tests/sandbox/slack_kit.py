@@ -1,9 +1,10 @@
 """A served stand-in of Slack, and a small Bolt app for it to talk to."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
 
 from fastapi import FastAPI, Request, Response
 from slack_bolt.adapter.fastapi.async_handler import AsyncSlackRequestHandler
@@ -11,44 +12,54 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from sandbox.server import serve
-from sandbox.slack import SlackStandIn
+from sandbox.slack import Pace, SlackStandIn
 
 TOKEN, SECRET, APP_TOKEN = "xoxb-test-token", "test-signing-secret", "xapp-test-token"
 COACH, ADMIN, OUTSIDER = "U0COACH", "U0ADMIN", "U0OUTSIDER"
 PAYMENTS, GENERAL = "C0PAYMENTS", "C0GENERAL"
 
+Json = dict[str, Any]
 
-def text(words: str, kind: str = "mrkdwn") -> dict[str, Any]:
+
+class Options(TypedDict, total=False):
+    scopes: Collection[str]
+    pace: Pace
+    ack_within: float
+    clock: Callable[[], datetime]
+    manifest: Json
+
+
+def text(words: str, kind: str = "mrkdwn") -> Json:
     return {"type": kind, "text": words}
 
 
-def plain(words: str) -> dict[str, Any]:
+def plain(words: str) -> Json:
     return text(words, "plain_text")
 
 
-def button(action_id: str, label: str = "Send the link again", **more: Any) -> dict[str, Any]:
+def button(action_id: str, label: str = "Send the link again", **more: object) -> Json:
     return {"type": "button", "action_id": action_id, "text": plain(label), **more}
 
 
-def actions(*elements: dict[str, Any], **more: Any) -> dict[str, Any]:
+def actions(*elements: Json, **more: object) -> Json:
     return {"type": "actions", "elements": list(elements), **more}
 
 
-def section(words: str, **more: Any) -> dict[str, Any]:
+def section(words: str, **more: object) -> Json:
     return {"type": "section", "text": text(words), **more}
 
 
-def modal(*blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
+def modal(*blocks: Json, **more: object) -> Json:
     return {"type": "modal", "title": plain("A blast"), "blocks": list(blocks), **more}
 
 
-def text_input(action_id: str, **more: Any) -> dict[str, Any]:
+def text_input(action_id: str, **more: object) -> Json:
     element = {"type": "plain_text_input", "action_id": action_id, **more}
     return {"type": "input", "block_id": f"{action_id}_block", "label": plain("A note"), "element": element}
 
 
 @contextlib.asynccontextmanager
-async def slack_served(**options: Any) -> AsyncIterator[tuple[SlackStandIn, AsyncWebClient]]:
+async def slack_served(**options: Unpack[Options]) -> AsyncIterator[tuple[SlackStandIn, AsyncWebClient]]:
     slack = SlackStandIn(bot_token=TOKEN, signing_secret=SECRET, app_token=APP_TOKEN, **options)
     slack.add_user(COACH, "Casey Coach", email="casey@example.com")
     slack.add_user(ADMIN, "Ada Admin", email="ada@example.com")
@@ -69,7 +80,7 @@ class Club:
 
 
 @contextlib.asynccontextmanager
-async def club(**options: Any) -> AsyncIterator[Club]:
+async def club(**options: Unpack[Options]) -> AsyncIterator[Club]:
     """A stand-in and an empty Bolt app behind a FastAPI route; tests add their listeners."""
     async with slack_served(**options) as (slack, client):
         app = AsyncApp(client=client, signing_secret=SECRET, process_before_response=True)
