@@ -15,8 +15,8 @@ from typing import Annotated
 
 import httpx
 import typer
-
 from bot.manifest import manifest
+
 from cli.output import say
 from core.errors import SidelineError
 from core.settings import Settings
@@ -33,7 +33,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Play the whole story, print every step, and end.")] = False,
     port: Annotated[int, typer.Option(help="Where the demo's start page listens; 0 takes a free port.")] = 8200,
 ) -> None:
-    """Try everything: a made-up club, with stand-ins for Slack, Stripe and the mail server. Nothing leaves here."""
+    """Try everything with a made-up club and stand-ins for Slack, Stripe and the mail server. Nothing leaves."""
     folder = Path(tempfile.mkdtemp(prefix="sideline-demo-"))
     try:
         asyncio.run(_play_story(folder) if once else _stay_open(folder, port))

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from core.roster import RosterReport, import_roster, read_roster
 
 from cli.output import AsJson, ClubName, Commit, finish, say, say_list
 from cli.runtime import run_for_club
 from core.club import Club
 from core.errors import InvalidInputError
+from core.roster import RosterReport, import_roster, read_roster
 from core.services import Services
 
 BIGGEST_FILE = 50 * 1024 * 1024

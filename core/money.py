@@ -7,7 +7,7 @@ from babel.numbers import format_currency, get_currency_precision
 
 from core.errors import InvalidInputError
 
-_TYPED_AMOUNT = re.compile(r"^[$€£]?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d{1,2})?$")
+_TYPED_AMOUNT = re.compile(r"^[$€£]?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d{1,2})?$", re.ASCII)
 
 
 def format_money(cents: int, currency: str) -> str:

@@ -73,7 +73,7 @@ def read_roster(data: bytes) -> ParsedRoster:
         try:
             if any(cell.strip() for cell in found.cells[file.width :]):
                 raise InvalidInputError(  # noqa: TRY301 - told like every other reason
-                    "The row has more cells than there are headings; put a cell that has a comma in quotation marks"
+                    "The row has more cells than headings; put a cell that has a comma in quotation marks"
                 )
             if is_staff(file.columns, found.cells):
                 staff += 1

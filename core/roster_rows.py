@@ -160,11 +160,15 @@ def _split(full_name: str) -> tuple[str, str]:
     parsed = HumanName(full_name)
     given = " ".join(filter(None, (parsed.title, parsed.first, parsed.middle)))
     family = " ".join(filter(None, (parsed.last, parsed.suffix)))
-    if given and family:
+    kept = sorted(f"{given} {family}".split()) == sorted(full_name.replace(",", " ").split())
+    if given and family and kept:
         return given, family
-    # Prince Reed is no prince.
+    # Prince Reed is no prince, and pet names and emoji stay where they are.
+    before, comma, after = full_name.partition(",")
+    if comma:
+        return after.strip(), before.strip()
     given, _, family = full_name.rpartition(" ")
-    return given, family
+    return (given, family) if given else (family, "")
 
 
 def _email(typed: str | None) -> str:

@@ -1,26 +1,30 @@
 """The statements of a roster import. Each takes all rows of a file at once, as arrays."""
 
-from sqlalchemy import ARRAY, BigInteger, Text, TextClause, bindparam, text
+from typing import Any
 
-COLUMNS = {
-    "line": ARRAY(BigInteger),
-    "first_name": ARRAY(Text),
-    "last_name": ARRAY(Text),
-    "team": ARRAY(Text),
-    "email": ARRAY(Text),
-    "previous_email": ARRAY(Text),
-    "parent_first_name": ARRAY(Text),
-    "parent_last_name": ARRAY(Text),
-    "phone": ARRAY(Text),
-    "monthly_fee_cents": ARRAY(BigInteger),
-    "contract_status": ARRAY(Text),
+from sqlalchemy import ARRAY, BigInteger, Text, TextClause, bindparam, text
+from sqlalchemy.types import TypeEngine
+
+COLUMNS: dict[str, TypeEngine[Any]] = {
+    "line": BigInteger(),
+    "first_name": Text(),
+    "last_name": Text(),
+    "team": Text(),
+    "email": Text(),
+    "previous_email": Text(),
+    "parent_first_name": Text(),
+    "parent_last_name": Text(),
+    "phone": Text(),
+    "monthly_fee_cents": BigInteger(),
+    "contract_status": Text(),
 }
-_ARRAYS = ", ".join(f"cast(:{name} as {kind})" for name, kind in COLUMNS.items())
+_ARRAYS = ", ".join(f"cast(:{name} as {kind}[])" for name, kind in COLUMNS.items())
 _ROSTER = f"with roster as (select * from unnest({_ARRAYS}) as rows ({', '.join(COLUMNS)}))"
 
 
 def _statement(sql: str) -> TextClause:
-    return text(f"{_ROSTER} {sql}").bindparams(*(bindparam(name, type_=kind) for name, kind in COLUMNS.items()))
+    arrays = (bindparam(name, type_=ARRAY[Any](kind)) for name, kind in COLUMNS.items())
+    return text(f"{_ROSTER} {sql}").bindparams(*arrays)
 
 
 # Two imports at once would meet each other's families and teams in a different order and lock each other out.

@@ -6,15 +6,11 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
 from core.models import Base
+from migrations.names import include_name
 
 # Any constant will do, as long as nobody else's lock has it.
 LOCK = 5_150_402
 TIMEOUTS = ("set lock_timeout = '10s'", "set statement_timeout = '10min'")
-
-
-def include_name(name: str | None, type_: str, _parent_names: object) -> bool:
-    """Leave the queue's own tables out of comparisons."""
-    return not (type_ == "table" and name is not None and name.startswith("procrastinate_"))
 
 
 def _run(connection: Connection) -> None:

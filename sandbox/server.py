@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 
 import uvicorn
@@ -11,8 +11,8 @@ import uvicorn
 
 class _QuietServer(uvicorn.Server):
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - signals stay the caller's
-        yield
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals stay the caller's
 
 
 @contextlib.asynccontextmanager

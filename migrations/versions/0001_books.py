@@ -116,9 +116,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_audit_log_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_log")),
     )
-    op.create_index(
-        "ix_audit_log_tenant_id_created_at", "audit_log", ["tenant_id", "created_at"], unique=False
-    )
+    op.create_index("ix_audit_log_tenant_id_created_at", "audit_log", ["tenant_id", "created_at"], unique=False)
     op.create_table(
         "blasts",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -315,9 +313,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("blast_id is not null"),
     )
-    op.create_index(
-        "ix_email_logs_parent_id_created_at", "email_logs", ["parent_id", "created_at"], unique=False
-    )
+    op.create_index("ix_email_logs_parent_id_created_at", "email_logs", ["parent_id", "created_at"], unique=False)
     op.create_table(
         "players",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -441,12 +437,8 @@ def upgrade() -> None:
     op.create_index("ix_orders_parent_id", "orders", ["parent_id"], unique=False)
     op.create_index("ix_orders_player_id", "orders", ["player_id"], unique=False)
     op.create_index("ix_orders_product_id", "orders", ["product_id"], unique=False)
-    op.create_index(
-        "ix_orders_stripe_checkout_session_id", "orders", ["stripe_checkout_session_id"], unique=False
-    )
-    op.create_index(
-        "ix_orders_stripe_payment_intent_id", "orders", ["stripe_payment_intent_id"], unique=False
-    )
+    op.create_index("ix_orders_stripe_checkout_session_id", "orders", ["stripe_checkout_session_id"], unique=False)
+    op.create_index("ix_orders_stripe_payment_intent_id", "orders", ["stripe_payment_intent_id"], unique=False)
     op.create_index(
         "uq_orders_player_product",
         "orders",

@@ -149,9 +149,7 @@ class Page:
 
     async def _suggest(self, user: str, asked: Json) -> Json:
         surface, block_id = self._surface(asked), asked["block_id"]
-        options = await self._acting.suggest(
-            user, surface, asked["action_id"], asked["query"], block_id=block_id
-        )
+        options = await self._acting.suggest(user, surface, asked["action_id"], asked["query"], block_id=block_id)
         return {"options": options}
 
     async def _submit(self, user: str, asked: Json) -> Json:

@@ -1,22 +1,17 @@
 """However Stripe tells of a payment, in whatever order and however often, the books end the same."""
 
 import itertools
-import random
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 from sqlalchemy.engine import URL
 
 from core.database import Database
 from core.jobs import JobQueue
-from core.models import EmailLog, Notice, Order, OrderHistory, Payment, StripeEvent
-from core.order_status import OrderFacts, derive_status
-from core.models.statuses import OrderStatus
+from core.models import Order, OrderHistory, Payment
 from core.payment_links import PaymentLinks
 from core.stripe_events import StripeEvents
 from tests.books import Books, open_books
@@ -26,7 +21,7 @@ Event = dict[str, Any]
 _ids = itertools.count(1)
 
 
-def event(kind: str, **fields: Any) -> Event:
+def event(kind: str, **fields: object) -> Event:
     number = next(_ids)
     return {
         "id": f"evt_{number}",
@@ -90,9 +85,6 @@ async def state(database: Database, books: Books) -> tuple[str, int, int]:
             select(func.count()).select_from(Payment).where(Payment.stripe_refund_id.is_(None))
         )
     return str(status), int(total or 0), int(count or 0)
-
-
-STORIES: dict[str, tuple[list[tuple[str, dict[str, Any]]], tuple[str, int, int]]] = {}
 
 
 def stories(books: Books) -> dict[str, tuple[list[Event], tuple[str, int, int]]]:

@@ -39,7 +39,7 @@ def test_words_keep_their_order_and_are_bounded() -> None:
 
 
 @pytest.fixture
-def sql_fold(database_url: URL):  # type: ignore[no-untyped-def] # noqa: ANN201 - a local function
+def sql_fold(database_url: URL):  # type: ignore[no-untyped-def]
     engine = create_engine(database_url)
     with engine.connect() as connection:
         yield lambda value: connection.scalar(text("select sideline_fold(:value)"), {"value": value})
@@ -52,11 +52,11 @@ known_letters = st.characters(exclude_categories=["Cs", "Cn"], exclude_character
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(known_letters, max_size=40) | st.text(st.sampled_from(TELLING), max_size=40))
-def test_the_database_folds_in_the_same_way(sql_fold, typed: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_the_database_folds_in_the_same_way(sql_fold, typed: str) -> None:  # type: ignore[no-untyped-def]
     assert sql_fold(typed) == fold(typed)
 
 
-def test_the_database_folds_every_known_letter_in_the_same_way(sql_fold) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_the_database_folds_every_known_letter_in_the_same_way(sql_fold) -> None:  # type: ignore[no-untyped-def]
     letters = [chr(code) for code in range(1, 0x3400) if not 0xD800 <= code < 0xE000]
     joined = "x".join(letters)
     assert sql_fold(joined) == fold(joined)

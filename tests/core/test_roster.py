@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.database import Database
 from core.errors import InvalidInputError
 from core.roster import ParsedRoster, RosterReport, import_roster, read_roster
-from tests.core.test_player_search import add_club, counted
+from tests.core.people import add_club, counted
 
 HEADINGS = (
     "First Name,Last Name,Team,Parent 1 Email,Parent 1 First Name,Parent 1 Last Name,Monthly Fee,Contract Status"
@@ -112,7 +112,7 @@ async def test_bad_rows_are_listed_with_line_and_reason_and_the_rest_come_in(dat
         # LeagueApps: the player export
         ("Team,Role,First Name,Last Name,Parent 1 Email,Birthdate,Gender,Parent 1 Mobile Number",
          "U12,Player,Jaxon,Reed,dana@example.com,2014-01-01,M,212-555-0123"),
-        ("First Name,Last Name,Parent 1 First Name,Parent 1 Last Name,Parent 1 Mobile Phone Number,Parent 1 Email,Team",
+        ("First Name,Last Name,Parent 1 First Name,Parent 1 Last Name,Parent 1 Mobile Phone,Parent 1 Email,Team",
          "Jaxon,Reed,Dana,Reed,(212) 555-0123,dana@example.com,U12"),
         # SportsEngine: the team template, with its asterisks, and a member export
         ("*Team Name,*Team Role,*First Name,Middle Name,*Last Name,*Email,Phone",
@@ -227,6 +227,8 @@ def test_names_are_kept_as_typed() -> None:
         ("Jaxon Reed Jr.", ("Jaxon", "Reed Jr.")),
         ("Prince Reed", ("Prince", "Reed")),
         ("Judge Young", ("Judge", "Young")),
+        ("Ava 🏀 Stone", ("Ava 🏀", "Stone")),
+        ('"Reed, Jaxon (Jax)"', ("Jaxon (Jax)", "Reed")),
     ],
 )
 def test_a_name_in_one_column_is_taken_apart(typed: str, names: tuple[str, str]) -> None:

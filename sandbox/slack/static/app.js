@@ -102,7 +102,7 @@ function homeNode(old) {
 function showChannels() {
   const entry = (id, label) => el("button", { type: "button", "aria-current": id === place ? "page" : null, onclick: () => go(id) }, label);
   $("channels").replaceChildren(
-    ...seen.channels.map((each) => entry(each.id, each.direct ? "✉ Messages with the app" : (each.private ? "🔒 " : "# ") + each.name)),
+    ...seen.channels.map((each) => entry(each.id, each.direct ? "✉ Messages with the app" : "# " + each.name + (each.private ? " · private" : ""))),
     entry("home", "⌂ App home"));
   const here = seen.channels.find((each) => each.id === place);
   document.querySelector("#heading h1").textContent = place === "home" ? "App home" : here?.direct ? "Messages with the app" : "# " + here?.name;
@@ -147,7 +147,7 @@ export function refresh() {
 
 async function ask() {
   const address = new URL("ui/state", root);
-  address.search = new URLSearchParams({ user, since: seen ? `${user}/${seen.version}` : "" });
+  address.search = new URLSearchParams({ user, since: seen ? `${seen.user}/${seen.version}` : "" });
   try {
     const response = await fetch(address);
     if (response.status === 200) show(await response.json());

@@ -67,5 +67,5 @@ const RENDER = {
 };
 
 export function blocks(list, use) {
-  return list.map((block) => el("div", { class: `block ${block.type}` }, (RENDER[block.type] ?? (() => el("em", {}, block.type)))(block, use)));
+  return list.map((block) => el("div", { class: "block" }, (RENDER[block.type] ?? (() => el("em", {}, block.type)))(block, use)));
 }

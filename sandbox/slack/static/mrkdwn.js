@@ -26,6 +26,7 @@ function control(body, people) {
   if (target.startsWith("#")) return el("span", { class: "mention" }, "#" + (label ?? target.slice(1)));
   if (target.startsWith("!date^")) return dated(target, label);
   if (target.startsWith("!")) return el("span", { class: "mention" }, "@" + target.slice(1));
+  if (!/^(https?|mailto|tel):/.test(target)) return `<${unescape(body)}>`;
   return link(unescape(target), unescape(label ?? target.replace(/^mailto:/, "")));
 }
 
@@ -38,7 +39,7 @@ function dated(target, fallback) {
   return el("time", { datetime: when.toISOString(), title: fallback }, text);
 }
 
-export function link(href, label) {
+function link(href, label) {
   return el("a", { href, target: "_blank", rel: "noopener noreferrer" }, label);
 }
 
