@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.balances import OwedItem, fetch_owed, stream_families, total_payable
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, NotFoundError
 from core.models import Order, Parent, Player, Team
 from core.models.statuses import EmailType
 
@@ -114,6 +114,17 @@ async def check_team(conn: AsyncConnection, tenant_id: int, team_id: int) -> str
     if name is None:
         raise InvalidInputError("That team doesn't exist any more; pick another one.")
     return name
+
+
+async def check_address(conn: AsyncConnection, tenant_id: int, email: str) -> None:
+    """Make sure that a family of the club has this address, in whatever case.
+
+    Raises:
+        NotFoundError: where none has.
+    """
+    known = select(Parent.id).where(Parent.tenant_id == tenant_id, func.lower(Parent.email) == email.lower())
+    if await conn.scalar(known.limit(1)) is None:
+        raise NotFoundError("No family here has that address.")
 
 
 def _skip_reason(family: Sequence[OwedItem]) -> SkipReason | None:

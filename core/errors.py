@@ -36,7 +36,7 @@ class AlreadyDoneError(SidelineError):
 class NotPayableError(SidelineError):
     """An order can't be paid now: paid, canceled, on its way, or its contract is not signed.
 
-    `reason` is one of the members of `core.balances.Payability`.
+    `reason` is one of the members of `core.payment_links.Obstacle`.
     """
 
     def __init__(self, message: str, reason: str) -> None:

@@ -150,6 +150,8 @@ async def _run_worker(app: procrastinate.App, database: Database, name: str, con
         delete_jobs="successful",
         worker_middleware=[keep_errors],
         shutdown_graceful_timeout=20,
+        # New jobs are notified of at once; this is for those that wait for their time.
+        fetch_job_polling_interval=1.0,
     )
     # It returns by itself only when PostgreSQL went away: raising stops the other queues' workers too.
     raise ConnectionError(f"the worker of queue {name} stopped")

@@ -10,12 +10,13 @@ from core.rendering import Brand
 
 @dataclass(frozen=True, slots=True)
 class ClosedPage:
-    """An item that can't be paid: what it is, why, and what to do."""
+    """An item that can't be paid: what it is, why, what to do, and where the family sees all of it."""
 
     brand: Brand
     title: str
     message: str
     advice: str
+    balance_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

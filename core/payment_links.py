@@ -159,8 +159,7 @@ class PaymentLinks:
         """
         async with self._database.transaction() as conn:
             candidate = await _load(conn, tenant_id, order_id)
-            if candidate.obstacle is not None:
-                raise NotPayableError(f"The order is not open: {candidate.obstacle}.", candidate.obstacle)
+            _check(candidate)
             if candidate.current_url is not None:
                 return candidate.current_url
             candidate = await self._retire_current(conn, candidate)
@@ -169,6 +168,16 @@ class PaymentLinks:
             is_in_place = await self._store(conn, candidate, link)
         # Where the order changed while Stripe was asked, look at it again.
         return link.url if is_in_place else await self.payable_url(tenant_id, order_id, patience=patience)
+
+    async def check_payable(self, tenant_id: int, order_id: int) -> None:
+        """Look at the order like `payable_url`, without minting or replacing anything.
+
+        Raises:
+            NotFoundError: no such order in this club.
+            NotPayableError: it can't be paid; `reason` holds an `Obstacle`.
+        """
+        async with self._database.transaction() as conn:
+            _check(await _load(conn, tenant_id, order_id))
 
     async def close_after_payment(
         self, conn: AsyncConnection, order: LockedOrder, paid_link_id: str | None
@@ -290,6 +299,11 @@ class PaymentLinks:
         if self._gateway is None:
             raise StripeUnavailableError("Stripe is off: set STRIPE_SECRET_KEY.")
         return self._gateway
+
+
+def _check(candidate: Candidate) -> None:
+    if candidate.obstacle is not None:
+        raise NotPayableError(f"The order is not open: {candidate.obstacle}.", candidate.obstacle)
 
 
 async def _load(conn: AsyncConnection, tenant_id: int, order_id: int) -> Candidate:

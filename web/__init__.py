@@ -1,1 +1,1 @@
-"""HTTP's door: Stripe's webhook, Slack's endpoint, admin, parents' pages, health."""
+"""HTTP's door: Stripe's webhook, Slack's endpoint, the admin endpoint, parents' pages, health and metrics."""

@@ -75,14 +75,18 @@ def _fold_function() -> str:
     """
 
 
-# Each part of a name counts, and so does the whole where it has several parts: "De la Cruz" is found as "delacruz".
+# Each part of a name counts, and so does the whole: "De la Cruz" is found as "delacruz". The bounds keep a word,
+# however long its name is and decomposes, under what an index entry may hold.
 WORDS_FUNCTION = """
 create function sideline_name_words(first_name text, last_name text) returns text[]
 language sql immutable parallel safe as $$
-    select coalesce(array_agg(distinct left(word, 60)), '{}')
-    from (values (sideline_fold(left(first_name, 200))), (sideline_fold(left(last_name, 200)))) as names (folded),
-        lateral regexp_split_to_table(folded || ' ' || replace(folded, ' ', ''), ' ') as word
-    where word <> ''
+    select array_remove(
+        string_to_array(concat_ws(' ', first, last, replace(first, ' ', ''), replace(last, ' ', '')), ' '), ''
+    )
+    from (
+        select left(sideline_fold(left(first_name, 200)), 200) as first,
+               left(sideline_fold(left(last_name, 200)), 200) as last
+    ) as folded
 $$;
 """
 

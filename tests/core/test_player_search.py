@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001, S311 - apostrophes of every kind; seeded randomness for test data
 import asyncio
 import random
 
@@ -164,6 +163,14 @@ async def test_anything_may_be_typed(database: Database) -> None:
             result = await search.find(conn, club, typed)
             assert len(result.query) <= 80
             assert len(result.hits) <= 10
+
+
+async def test_any_name_can_be_stored_however_long(database: Database) -> None:
+    search = PlayerSearch()
+    async with database.transaction() as conn:
+        club = await add_club(conn)
+        await add_players(conn, club, ("ﷺ" * 5_000, "x" * 100_000), ("🏀", "&|!"))
+        assert len((await search.find(conn, club, "x" * 70)).hits) == 1
 
 
 async def test_renaming_and_deleting_are_noticed(database: Database) -> None:

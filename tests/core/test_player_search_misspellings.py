@@ -1,4 +1,3 @@
-# ruff: noqa: S311 - seeded randomness for test data
 import random
 import unicodedata
 from collections.abc import Iterator

@@ -41,6 +41,12 @@ async def test_commands_events_and_acknowledgements_go_through_the_socket() -> N
             assert (done.status, done.messages[0].text) == (200, "looking for jaxon")
             opened = await slack.open_home(COACH)
             assert (await opened.view()).kind == "home"
+            first = slack.socket_mode.current()
+            assert first is not None
+            await first.close()
+            anew = slack.workspace.wait_until(lambda: slack.socket_mode.current() not in {None, first}, 3)
+            assert await anew
+            assert (await slack.command(COACH, GENERAL, "/player", "again")).status == 200
             assert slack.problems == []
 
 

@@ -1,0 +1,91 @@
+"""The log: JSON lines for machines, colors for a terminal, never a secret in either. It goes to standard error.
+
+Libraries that log through the standard library come out in the same form.
+"""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+HIDDEN = "[hidden]"
+_SECRET_NAMES = re.compile(r"secret|password|token|authorization|signature|api_key", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"""
+    \b(?:sk|rk)_(?:live|test)_\w+    # Stripe's keys
+    | \bwhsec_[\w+/=]+               # its webhooks' secrets
+    | \bxox[a-z]-[\w-]+              # Slack's tokens
+    | \bxapp-[\w-]+
+    | (?<=[Bb]earer\ )[^\s'",]+
+    | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)  # user:password of an address
+    | (?<=/pay/)[\w.-]{8,}           # parents' links open their family's page
+    | (?<=/balance/)[\w.-]{8,}
+    """,
+    re.VERBOSE,
+)
+# What they say at INFO holds request bodies, addresses or people's names.
+_TALKATIVE = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "stripe", "procrastinate", "aiosmtplib", "asyncio")
+
+
+def configure_logging() -> None:
+    """Set the log up for this process; calling it again changes nothing."""
+    is_terminal = sys.stderr.isatty()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # Plain: the richer forms print local variables, and those may be anything.
+                structlog.processors.format_exc_info,
+                hide_secrets,
+                _renderer(is_terminal=is_terminal),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take out what looks like a secret, by its name or by its form (a structlog processor)."""
+    for name, value in event.items():
+        event[name] = HIDDEN if _SECRET_NAMES.search(name) else _hidden(value)
+    return event
+
+
+def _hidden(value: object) -> object:
+    if isinstance(value, str):
+        return _SECRETS.sub(HIDDEN, value)
+    if isinstance(value, int | float | bool | None):
+        return value
+    return _SECRETS.sub(HIDDEN, str(value))
+
+
+def _renderer(*, is_terminal: bool) -> Processor:
+    if is_terminal:
+        return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.JSONRenderer(serializer=_to_json)
+
+
+def _to_json(event: Any, **_options: object) -> str:  # noqa: ANN401 - structlog hands over its own mapping
+    return orjson.dumps(event, default=str).decode()

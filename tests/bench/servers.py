@@ -1,0 +1,113 @@
+"""The servers that are measured, each in a process of its own: `python -m tests.bench.servers NAME PORT`."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg_pool
+import stripe
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from slack_bolt.async_app import AsyncApp
+from sqlalchemy.engine import make_url
+
+from bot.app import build_bot
+from core.database import libpq_url
+from core.services import build_services
+from tests.books import made_up_settings
+from web.app import build_web
+from web.slack_endpoint import slack_endpoint
+
+WEBHOOK_SECRET = "whsec_bench"
+SIGNING_SECRET = "bench-signing-secret"
+TEAM, COACH = "T0BENCH", "U0COACH"
+
+
+def bare() -> FastAPI:
+    """A route that verifies a webhook and inserts one row, and does nothing else."""
+    pool = psycopg_pool.AsyncConnectionPool(os.environ["BENCH_DATABASE"], min_size=10, max_size=10, open=False)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with pool:
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.post("/webhooks/stripe")
+    async def webhook(request: Request) -> Response:
+        raw = await request.body()
+        stripe.WebhookSignature.verify_header(raw, request.headers["stripe-signature"], WEBHOOK_SECRET, 300)  # type: ignore[no-untyped-call]
+        event = orjson.loads(raw)
+        async with pool.connection() as conn:
+            await conn.execute(
+                "insert into bare_events (id, type, payload) values (%s, %s, %s) on conflict do nothing",
+                (event["id"], event["type"], raw),
+            )
+        return Response(b'{"received":true}', media_type="application/json")
+
+    return app
+
+
+def sideline() -> Any:  # noqa: ANN401 - an ASGI application
+    """The product's own web application, as `sideline web` puts it together."""
+    url = make_url(os.environ["BENCH_DATABASE"]).set(drivername="postgresql+psycopg")
+    settings = made_up_settings(
+        Path(os.environ["BENCH_FOLDER"]),
+        database_url=libpq_url(url),
+        stripe_webhook_secret=(WEBHOOK_SECRET,),
+        slack_bot_token="xoxb-bench",
+        slack_signing_secret=SIGNING_SECRET,
+        slack_api_base_url="http://127.0.0.1:9/api/",
+        slack_coaches=(COACH,),
+        slack_payments_channel="C0",
+    )
+    services = build_services(settings, url)
+    return build_web(services, slack=slack_endpoint(build_bot(services).app))
+
+
+def no_op_slack() -> FastAPI:
+    """A Bolt listener that answers one block and does nothing else."""
+
+    async def authorize(**_: object) -> Any:  # noqa: ANN401 - Bolt's own type
+        from slack_bolt.authorization import AuthorizeResult  # noqa: PLC0415
+
+        return AuthorizeResult(
+            enterprise_id=None, team_id=TEAM, bot_token="xoxb-bench", bot_user_id="U0BOT", bot_id="B0"
+        )
+
+    bolt = AsyncApp(signing_secret=SIGNING_SECRET, authorize=authorize, process_before_response=True)
+
+    @bolt.command("/player")
+    async def player(ack: Callable[..., Any]) -> None:
+        await ack(blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": "ok"}}], text="ok")
+
+    app = FastAPI()
+    endpoint = slack_endpoint(bolt)
+
+    @app.post("/slack/events")
+    async def events(request: Request) -> Response:
+        response: Response = await endpoint(request)
+        return response
+
+    return app
+
+
+SERVERS: dict[str, Callable[[], Any]] = {"bare": bare, "sideline": sideline, "no_op_slack": no_op_slack}
+
+
+def main() -> None:
+    """Serve one of them until told to stop."""
+    name, port = sys.argv[1], int(sys.argv[2])
+    config = uvicorn.Config(SERVERS[name](), host="127.0.0.1", port=port, log_level="error", access_log=False)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(uvicorn.Server(config).serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""`GET /balance/{token}`: a family's page, everything it owes with a button each, and what it has paid."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from core.balances import OwedItem, total_payable
+from core.clock import local_date
+from core.club import Club, club_by_id
+from core.family_card import PaidItem as Payment
+from core.family_mail import brand_of
+from core.family_page import FamilyPage, load_family_page
+from core.models.statuses import PaymentMethod
+from core.pages import BalanceItem, BalancePage, PaidItem
+from core.services import Services
+from web.pages import page_response
+
+METHODS: Mapping[PaymentMethod, str] = {
+    PaymentMethod.CARD: "Card",
+    PaymentMethod.BANK: "Bank payment",
+    PaymentMethod.CASH: "Cash",
+    PaymentMethod.CHECK: "Check",
+    PaymentMethod.WAIVER: "Waived by the club",
+}
+ON_ITS_WAY = "Your bank payment is on its way."
+NOT_SIGNED = "You can pay this once the contract is signed."
+
+
+def balance_route(services: Services) -> APIRouter:
+    """Return the route."""
+    router = APIRouter()
+
+    @router.api_route("/balance/{token}", methods=["GET", "HEAD"], response_model=None)
+    async def balance(token: str) -> Response:
+        tenant_id, parent_id = services.family_links.read_balance(token)
+        async with services.database.transaction() as conn:
+            family = await load_family_page(conn, tenant_id, parent_id)
+            club = await club_by_id(conn, tenant_id)
+        return page_response(services.pages.balance(_page(services, club, family)))
+
+    return router
+
+
+def _page(services: Services, club: Club, family: FamilyPage) -> BalancePage:
+    return BalancePage(
+        brand=brand_of(club),
+        currency=club.currency,
+        family_name=family.parent_name,
+        items=tuple(_item(services, club, item) for item in family.items),
+        total_cents=total_payable(family.items),
+        paid=tuple(_paid(club, payment) for payment in family.paid),
+        today=local_date(services.clock(), club.time_zone),
+    )
+
+
+def _item(services: Services, club: Club, item: OwedItem) -> BalanceItem:
+    note = "" if item.is_payable else ON_ITS_WAY if item.is_processing else NOT_SIGNED
+    return BalanceItem(
+        player_name=item.player_name,
+        description=item.description,
+        amount_cents=item.balance_cents,
+        due_date=item.due_date,
+        pay_url=services.family_links.pay_url(club.id, item.order_id) if item.is_payable else None,
+        note=note,
+    )
+
+
+def _paid(club: Club, payment: Payment) -> PaidItem:
+    return PaidItem(
+        date=local_date(payment.created_at, club.time_zone),
+        player_name=payment.player_name,
+        description=payment.description,
+        amount_cents=payment.amount_cents,
+        method=METHODS[PaymentMethod(payment.method)],
+    )

@@ -1,0 +1,60 @@
+"""What surrounds every request: its id, the log's context, the count of answers, and the last catch.
+
+Plain ASGI: Starlette's `BaseHTTPMiddleware` runs the application in a task of its own, which costs time and
+keeps context variables from reaching it.
+"""
+
+import re
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.errors import ErrorAnswers
+from web.metrics import Metrics
+
+_SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,127}")
+
+
+class RequestShell:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, errors: ErrorAnswers) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._errors = errors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; its id is the sender's `X-Request-ID` where that is a plain word, else a new one."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        status: int | None = None
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:
+                response = self._errors.unexpected(Request(scope))
+                if status is not None:
+                    raise  # half an answer is out already: let the server break the connection off
+                await response(scope, receive, send_with_headers)
+        self._metrics.count_request(scope["method"], _template(scope), status or 500)
+
+
+def _template(scope: Scope) -> str:
+    """Return the route's template; addresses hold tokens, and there is no end of unknown ones."""
+    return str(getattr(scope.get("route"), "path", "unknown"))

@@ -1,0 +1,41 @@
+"""`POST /webhooks/stripe`: 200 once the event is durably stored and applied, 5xx only if Stripe should retry."""
+
+from time import perf_counter
+
+import structlog
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core.errors import InvalidInputError, SettingsError
+from core.services import Services
+from core.stripe_gateway import verified_event
+from web.bodies import read_body
+from web.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+def stripe_webhook(services: Services, metrics: Metrics) -> APIRouter:
+    """Return the route."""
+    router = APIRouter()
+    secrets = services.settings.stripe_webhook_secret
+
+    # Everything is checked on the raw bytes, so nothing of it is left to the framework.
+    @router.post("/webhooks/stripe", response_model=None)
+    async def receive(request: Request) -> Response:
+        if not secrets:
+            raise SettingsError("Stripe's webhook is off: set STRIPE_WEBHOOK_SECRET (whsec_…).")
+        started = perf_counter()
+        raw = await read_body(request)
+        try:
+            event = verified_event(raw, request.headers.get("stripe-signature"), secrets)
+        except InvalidInputError as error:
+            log.warning("webhook_refused", reason=str(error), bytes=len(raw))
+            raise
+        # Committed when this returns: Stripe never hears of a success that a crash could undo.
+        ingested = await services.stripe_events.ingest(event, raw)
+        metrics.count_event(event["type"], ingested.outcome, perf_counter() - started)
+        return JSONResponse({"received": True, "outcome": ingested.outcome or "duplicate"})
+
+    return router
