@@ -7,6 +7,7 @@ import typer
 
 from cli.output import AsJson, ClubName, Commit, finish, say, say_list
 from cli.runtime import run_for_club
+from core.audit import record_change
 from core.club import Club
 from core.errors import InvalidInputError
 from core.roster import RosterReport, import_roster, read_roster
@@ -36,6 +37,8 @@ def roster(
     async def work(services: Services, chosen: Club) -> RosterReport:
         async with services.database.engine.connect() as conn, conn.begin() as transaction:
             report = await import_roster(conn, chosen.id, parsed)
+            after = {"created": report.players_created, "updated": report.players_updated}
+            await record_change(conn, chosen.id, "cli", "roster.import", f"file:{file.name}", after=after)
             if not commit:
                 await transaction.rollback()
             return report
@@ -44,12 +47,16 @@ def roster(
     would = "" if commit else "would be "
     say(
         f"Players: {report.players_created} {would}added, {report.players_updated} {would}changed, "
-        f"{report.unchanged} as they are. Families: {report.parents_created} {would}added. "
+        f"{report.unchanged} as they are. "
+        f"Families: {report.parents_created} {would}added, {report.parents_updated} {would}changed. "
         f"Teams: {report.teams_created} {would}added. Staff rows left out: {report.staff_left_out}."
     )
     if report.problems:
         say(f"{len(report.problems)} row(s) could not be read; the others can:")
         say_list((f"line {problem.line}: {problem.reason}" for problem in report.problems), all_of_them=True)
+    if report.notices:
+        say("Worth a look:")
+        say_list((f"line {notice.line}: {notice.reason}" for notice in report.notices), all_of_them=True)
     result = {
         "created": report.players_created,
         "updated": report.players_updated,

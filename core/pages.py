@@ -57,12 +57,12 @@ class BalancePage:
 
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
-    """Something went wrong on our side. The reference is in the log too."""
+    """Something went wrong. The reference, where there is one, is in the log too."""
 
     brand: Brand | None
     title: str
     message: str
-    reference: str
+    reference: str | None
 
 
 class PageRenderer:

@@ -129,9 +129,9 @@ class PlayerSearch:
     async def find(self, conn: AsyncConnection, tenant_id: int, query: str, *, limit: int = 10) -> SearchResult:
         """Return the club's players whose name fits what was typed, best first, at most `limit`.
 
-        Full names come first, then whole words, then beginnings; where these are few, guesses follow,
-        marked as not exact. Anything may be typed: what is no letter or digit only separates words,
-        and from the seventh word or 80th character on it is ignored.
+        Full names come first, then whole words, then beginnings; where these are few and none is the full
+        name that was typed, guesses follow, marked as not exact. Anything may be typed: what is no letter
+        or digit only separates words, and all after the sixth word or the 80th character is ignored.
         """
         understood = " ".join(_UNSHOWABLE.sub(" ", query[: 10 * _LONGEST_QUERY]).split())[:_LONGEST_QUERY]
         words = name_words(understood)[:_MOST_WORDS]

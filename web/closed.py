@@ -17,7 +17,7 @@ class Words:
 
 WORDS: Mapping[Obstacle, Words] = {
     Obstacle.PAID: Words(
-        "Already paid – thank you",
+        "Already paid. Thank you!",
         "{item} is paid.",
         "There is nothing more to do.",
     ),

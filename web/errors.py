@@ -96,10 +96,10 @@ class ErrorAnswers:
         application.add_exception_handler(RequestValidationError, self._invalid_query)
         application.add_exception_handler(ClientDisconnect, self._gone)
 
-    def unexpected(self, request: Request) -> Response:
-        """Log the exception at hand, and show the reference it is logged under."""
+    def unexpected(self, request: Request, error: Exception) -> Response:
+        """Log what nobody foresaw, and show the reference it is logged under."""
         reference = new_reference()
-        log.exception("request_failed", reference=reference)
+        log.error("request_failed", reference=reference, exc_info=error)
         message = f"Something went wrong on our side; the log has it under {reference}."
         return self._answer(request, 500, message, reference)
 
@@ -135,7 +135,7 @@ class ErrorAnswers:
         headers = {**_HEADERS.get(status, {}), **(headers or {})}
         if wants_page(request):
             title, sentence = _TITLES.get(status, _OUR_FAULT)
-            page = ErrorPage(brand=None, title=title, message=sentence, reference=reference or new_reference())
+            page = ErrorPage(brand=None, title=title, message=sentence, reference=reference)
             return page_response(self._pages.error(page), status, headers)
         body = {"error": message} if reference is None else {"error": message, "reference": reference}
         return JSONResponse(body, status, headers)

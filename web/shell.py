@@ -47,8 +47,8 @@ class RequestShell:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
-            except Exception:
-                response = self._errors.unexpected(Request(scope))
+            except Exception as error:
+                response = self._errors.unexpected(Request(scope), error)
                 if status is not None:
                     raise  # half an answer is out already: let the server break the connection off
                 await response(scope, receive, send_with_headers)

@@ -108,12 +108,9 @@ def _ill_formed(message: EmailMessage) -> Iterator[str]:
     if not _MESSAGE_ID.fullmatch(str(message["Message-ID"] or "").strip()):
         yield "550 5.6.0 the Message-ID is not one"
     try:
-        when = parsedate_to_datetime(str(message["Date"]))
+        parsedate_to_datetime(str(message["Date"]))
     except ValueError:
         yield "550 5.6.0 the Date is not one"
-    else:
-        if when.tzinfo is None:
-            yield "550 5.6.0 the Date has no time zone"
     senders: tuple[Address, ...] = getattr(message["From"], "addresses", ())
     if len(senders) != 1 or not senders[0].domain:
         yield "550 5.6.0 From must be one address"

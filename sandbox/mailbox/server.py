@@ -6,6 +6,7 @@ Follows RFC 5321 (SMTP) and RFC 4954 (AUTH).
 import asyncio
 import contextlib
 import hmac
+import logging
 import ssl
 import weakref
 from collections.abc import Callable
@@ -94,6 +95,7 @@ class Mailbox:
 
     async def start(self, port: int = 0) -> None:
         """Listen on 127.0.0.1; port 0 takes a free one."""
+        logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of its own deprecated attribute
         self._server = await asyncio.get_running_loop().create_server(self._connect, "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -71,6 +71,17 @@ class Arguments:
             raise SlackError("invalid_arguments", [f"missing required field: {name}"])
         return value
 
+    def number(self, name: str) -> int:
+        """A whole number; 0 when it was not given.
+
+        Raises:
+            SlackError: `invalid_arguments` if it is none.
+        """
+        value = self.text(name) or "0"
+        if not value.isdecimal():
+            raise SlackError("invalid_arguments", [f"must be an integer [json-pointer:/{name}]"])
+        return int(value)
+
     def flag(self, name: str) -> bool:
         """True if the argument says so in any of Slack's ways."""
         return self._get(name) in (True, "1", "true", "True")

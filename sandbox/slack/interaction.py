@@ -1,6 +1,5 @@
 """One thing that a person did, and everything that came of it."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,8 +56,8 @@ class Interaction:
 
     @property
     def text(self) -> str:
-        """All text of those messages, blocks included: for a quick look at what was said."""
-        return "\n".join(f"{message.text}\n{json.dumps(message.blocks)}" for message in self.messages)
+        """The words of those messages, blocks included."""
+        return "\n".join(message.words for message in self.messages)
 
     async def message(self, within: float = 5.0) -> Message:
         """The first message shown, waiting at most `within` seconds.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from sandbox.slack.blockkit import texts_of
 from sandbox.slack.shapes import Json
 
 
@@ -101,6 +102,11 @@ class Message:
     interaction_id: str | None = None
     files: list[str] = field(default_factory=list)
     state: dict[str, dict[str, Json]] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """Its text and every text in its blocks, a line each."""
+        return "\n".join([self.text, *(each["text"] for each in texts_of(self.blocks))])
 
     def snapshot(self) -> "Message":
         """This message as it is now, untouched by later updates."""

@@ -210,7 +210,7 @@ class SlackStandIn(Acting):
         """
 
         def found() -> list[Message]:
-            return [m for m in self.messages_in(channel_id) if containing in f"{m.text} {m.blocks}"]
+            return [m for m in self.messages_in(channel_id) if containing in m.words]
 
         if not await self.workspace.wait_until(lambda: bool(found()), within):
             raise TimeoutError(f"no message in {channel_id} with {containing!r}")

@@ -106,19 +106,27 @@ class Workspace:
         return self.channels[channel_id]
 
     def find_channel(self, reference: str) -> Channel:
-        """The conversation that an id, a `#name`, or a user's id means.
+        """The conversation with that id.
+
+        Raises:
+            SlackError: `channel_not_found`.
+        """
+        if reference not in self.channels:
+            raise SlackError("channel_not_found")
+        return self.channels[reference]
+
+    def find_channel_to_post(self, reference: str) -> Channel:
+        """The conversation that an id, a `#name`, or a user's id means: only posting takes all three.
 
         Raises:
             SlackError: `channel_not_found`.
         """
         if reference in self.users:
             return self.direct_channel(reference)
-        if reference in self.channels:
-            return self.channels[reference]
         for channel in self.channels.values():
-            if channel.name == reference.removeprefix("#"):
+            if reference.startswith("#") and channel.name == reference[1:]:
                 return channel
-        raise SlackError("channel_not_found")
+        return self.find_channel(reference)
 
     # --- messages ----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,9 @@ from sandbox.stripe.errors import RefusedError
 MOST_KEYS, LONGEST_KEY, LONGEST_VALUE = 50, 40, 500
 
 
-def merged(old: dict[str, str], new: dict[str, str] | Literal[""] | None, param: str = "metadata") -> dict[str, str]:
+def merged(
+    old: dict[str, str], new: dict[str, str] | Literal[""] | None, param: str = "metadata"
+) -> dict[str, str]:
     """The metadata after an update: an empty value unsets a key, an empty whole unsets all.
 
     Raises:

@@ -108,7 +108,7 @@ def expire(books: Books, session: Json) -> None:
     """
     if session["status"] != "open":
         raise NotPossibleError(
-            f"Only Checkout Sessions with a status in [\"open\"] can be expired; this one is {session['status']}."
+            f'Only Checkout Sessions with a status in ["open"] can be expired; this one is {session["status"]}.'
         )
     session.update(status="expired", url=None)
     books.emit("checkout.session.expired", session)

@@ -10,6 +10,8 @@ from fastapi import FastAPI, Request, Response
 from slack_bolt.adapter.fastapi.async_handler import AsyncSlackRequestHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from sandbox.server import serve
 from sandbox.slack import Pace, SlackStandIn
@@ -58,8 +60,7 @@ def text_input(action_id: str, **more: object) -> Json:
     return {"type": "input", "block_id": f"{action_id}_block", "label": plain("A note"), "element": element}
 
 
-@contextlib.asynccontextmanager
-async def slack_served(**options: Unpack[Options]) -> AsyncIterator[tuple[SlackStandIn, AsyncWebClient]]:
+def furnished(options: Options) -> SlackStandIn:
     slack = SlackStandIn(bot_token=TOKEN, signing_secret=SECRET, app_token=APP_TOKEN, **options)
     slack.add_user(COACH, "Casey Coach", email="casey@example.com")
     slack.add_user(ADMIN, "Ada Admin", email="ada@example.com")
@@ -67,9 +68,18 @@ async def slack_served(**options: Unpack[Options]) -> AsyncIterator[tuple[SlackS
     slack.add_channel(PAYMENTS, "payments", members={ADMIN, COACH})
     slack.add_channel(GENERAL, "general")
     slack.add_channel("C0ELSEWHERE", "elsewhere", bot_is_member=False)
-    async with serve(slack.app) as base_url:
-        slack.base_url = base_url
-        yield slack, AsyncWebClient(TOKEN, base_url=f"{base_url}/api/", retry_handlers=[])
+    return slack
+
+
+def client_of(slack: SlackStandIn) -> AsyncWebClient:
+    return AsyncWebClient(TOKEN, base_url=f"{slack.base_url}/api/", retry_handlers=[])
+
+
+@contextlib.asynccontextmanager
+async def slack_served(**options: Unpack[Options]) -> AsyncIterator[tuple[SlackStandIn, AsyncWebClient]]:
+    slack = furnished(options)
+    async with serve(slack.app) as slack.base_url:
+        yield slack, client_of(slack)
 
 
 @dataclass
@@ -81,16 +91,17 @@ class Club:
 
 @contextlib.asynccontextmanager
 async def club(**options: Unpack[Options]) -> AsyncIterator[Club]:
-    """A stand-in and an empty Bolt app behind a FastAPI route; tests add their listeners."""
-    async with slack_served(**options) as (slack, client):
+    """A stand-in and, under /product, an empty Bolt app; tests add their listeners."""
+    slack, web = furnished(options), FastAPI()
+    both = Starlette(routes=[Mount("/product", web), Mount("/", slack.app)])
+    async with serve(both) as slack.base_url:
+        client = client_of(slack)
         app = AsyncApp(client=client, signing_secret=SECRET, process_before_response=True)
-        web = FastAPI()
         handler = AsyncSlackRequestHandler(app)
 
         @web.post("/slack/events")
         async def events(request: Request) -> Response:
             return await handler.handle(request)
 
-        async with serve(web) as product:
-            slack.events_url = f"{product}/slack/events"
-            yield Club(slack, client, app)
+        slack.events_url = f"{slack.base_url}/product/slack/events"
+        yield Club(slack, client, app)

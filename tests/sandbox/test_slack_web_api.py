@@ -1,5 +1,6 @@
 """The Web API refuses what Slack refuses, seen through Slack's own SDK."""
 
+import time
 from collections.abc import Awaitable
 
 import aiohttp
@@ -118,6 +119,16 @@ async def test_forms_and_json_are_both_understood() -> None:
         assert [message.text for message in slack.messages] == ["a", "b"]
 
 
+async def test_only_posting_takes_names_and_people_for_channels() -> None:
+    async with slack_served() as (_, client):
+        posted = await client.chat_postMessage(channel=COACH, text="hello")
+        assert posted["channel"] == "D0COACH"
+        for reference in (COACH, "#general"):
+            update = client.chat_update(channel=reference, ts=posted["ts"], text="new")
+            assert (await refused(update))["error"] == "channel_not_found"
+        assert (await refused(client.users_list(limit=-1)))["error"] == "invalid_arguments"
+
+
 async def test_people_and_groups_can_be_looked_up() -> None:
     async with slack_served() as (slack, client):
         slack.add_usergroup("S0COACHES", "coaches", [COACH, ADMIN])
@@ -156,6 +167,10 @@ async def test_faults_come_as_ordered() -> None:
         slack.faults.add(Fault("server_error", times=2))
         for _ in range(2):
             assert (await refused(client.auth_test())).status_code == 500
+        slack.faults.add(Fault("delay", seconds=0.05))
+        started = time.perf_counter()
+        assert (await client.auth_test())["ok"]
+        assert time.perf_counter() - started > 0.05
         slack.faults.add(Fault("garbage"))
         await refused(client.auth_test())
         slack.faults.add(Fault("drop", "chat.postMessage"))

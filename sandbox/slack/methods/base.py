@@ -45,7 +45,7 @@ class Call:
         Raises:
             SlackError: `channel_not_found`, `is_archived`, `not_in_channel`.
         """
-        channel = self.workspace.find_channel(self.args.required("channel"))
+        channel = self.workspace.find_channel_to_post(self.args.required("channel"))
         if channel.is_archived:
             raise SlackError("is_archived")
         if not channel.bot_is_member and "chat:write.public" not in self.scopes:

@@ -27,7 +27,7 @@ def user_as_json(call: Call, user: User) -> Json:
 
 def _page(call: Call, found: list[Json], name: str) -> Json:
     """One page of a list, with a cursor to the next."""
-    limit = int(call.args.text("limit") or 0) or len(found) or 1
+    limit = call.args.number("limit") or len(found) or 1
     cursor = call.args.text("cursor")
     if cursor and not cursor.isdigit():
         raise SlackError("invalid_cursor")
@@ -127,6 +127,7 @@ def conversations_members(call: Call) -> Json:
 
 def bots_info(call: Call) -> Json:
     """The app's own bot."""
+    call.args.allow("team_id")
     if call.args.text("bot") not in {"", BOT_ID}:
         raise SlackError("bot_not_found")
     bot = {"id": BOT_ID, "app_id": APP_ID, "user_id": BOT_USER, "name": "sideline", "deleted": False}
@@ -135,6 +136,7 @@ def bots_info(call: Call) -> Json:
 
 def team_info(call: Call) -> Json:
     """The workspace."""
+    call.args.allow("team", "domain")
     return {"team": {"id": call.workspace.team_id, "name": "Local club", "domain": "local-club"}}
 
 

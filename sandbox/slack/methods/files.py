@@ -13,20 +13,18 @@ LARGEST = 1_000_000_000
 def get_upload_url(call: Call) -> Json:
     """An address to send a file's bytes to."""
     call.args.allow("alt_txt", "snippet_type")
-    length = call.args.required("length")
-    if not length.isdigit() or not 0 < int(length) <= LARGEST:
+    length = call.args.number("length")
+    if not 0 < length <= LARGEST:
         raise SlackError("invalid_arguments", ["length must be a positive number of bytes"])
-    file = File(
-        f"F{secrets.token_hex(5).upper()}", call.args.required("filename"), int(length), secrets.token_hex(16)
-    )
+    file = File(f"F{secrets.token_hex(5).upper()}", call.args.required("filename"), length, secrets.token_hex(16))
     call.workspace.files[file.id] = file
     return {"upload_url": f"{call.workspace.base_url}/upload/v1/{file.secret}", "file_id": file.id}
 
 
 def _completed(call: Call, given: object) -> File:
-    file = call.workspace.files.get(given["id"]) if isinstance(given, dict) and "id" in given else None
-    if file is None or not isinstance(given, dict):
+    if not isinstance(given, dict) or str(given.get("id")) not in call.workspace.files:
         raise SlackError("file_not_found")
+    file = call.workspace.files[str(given["id"])]
     if file.content is None:
         raise SlackError("file_update_failed", [f"no bytes have arrived for {file.id}"])
     if file.shared:

@@ -80,9 +80,13 @@ function search(item, block, use) {
   const list = el("ul", { class: "found", role: "listbox", hidden: true });
   const least = item.min_query_length ?? 3;
   let timer = null;
+  const open = (shown) => {
+    list.hidden = !shown;
+    field.setAttribute("aria-expanded", String(shown));
+  };
   const pick = (option) => {
     field.value = option.text.text;
-    list.hidden = true;
+    open(false);
     const several = item.type.startsWith("multi_");
     changed(item, block, use, several ? [...picked.map((each) => each.value), option.value] : option.value);
   };
@@ -92,15 +96,16 @@ function search(item, block, use) {
     const options = await use.suggest(block, item, field.value);
     const groups = Array.isArray(options) ? options : [];
     list.replaceChildren(...(groups.length ? groups.map(entry) : [el("li", { class: "soft" }, "Nothing found.")]));
-    list.hidden = false;
+    open(true);
   };
   const field = el("input", {
     id: use.id, type: "search", role: "combobox", "aria-expanded": "false", autocomplete: "off",
     placeholder: item.placeholder?.text ?? "Type to search…", value: picked.map((each) => each.text.text).join(", "),
-    oninput: () => { clearTimeout(timer); list.hidden = true; if (field.value.length >= least) timer = setTimeout(ask, 200); },
-    onkeydown: (event) => { if (event.key === "Escape") list.hidden = true; if (event.key === "ArrowDown") list.querySelector("button")?.focus(); },
+    oninput: () => { clearTimeout(timer); open(false); if (field.value.length >= least) timer = setTimeout(ask, 200); },
+    onkeydown: (event) => { if (event.key === "Escape") open(false); if (event.key === "ArrowDown") list.querySelector("button")?.focus(); },
   });
-  return el("div", { class: "search" }, field, list);
+  const left = (event) => event.currentTarget.contains(event.relatedTarget) || open(false);
+  return el("div", { class: "search", onfocusout: left }, field, list);
 }
 
 export function control(item, block, use) {

@@ -32,7 +32,8 @@ def _create(books: Books, call: Call) -> Json:
     expires_at = params.get("expires_at", books.now() + LONGEST_SECONDS)
     if not SHORTEST_SECONDS <= expires_at - books.now() <= LONGEST_SECONDS:
         raise RefusedError(
-            "The expires_at timestamp must be at least 30 minutes and at most 24 hours from now.", param="expires_at"
+            "The expires_at timestamp must be at least 30 minutes and at most 24 hours from now.",
+            param="expires_at",
         )
     intent_data = params.get("payment_intent_data", {})
     intent_metadata = merged({}, intent_data.get("metadata"), "payment_intent_data[metadata]")

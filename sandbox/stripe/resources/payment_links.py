@@ -97,7 +97,8 @@ def _check(params: Json) -> None:
         raise RefusedError(f"This stand-in doesn't play {name}.", param=name)
     if len(params.get("inactive_message") or "") > LONGEST_MESSAGE:
         raise RefusedError(
-            f"Invalid string: inactive_message can have up to {LONGEST_MESSAGE} characters.", param="inactive_message"
+            f"Invalid string: inactive_message can have up to {LONGEST_MESSAGE} characters.",
+            param="inactive_message",
         )
     after = params.get("after_completion", {})
     if after.get("type") == "redirect":
