@@ -1,7 +1,8 @@
 """What the stand-in knows: every object by its id, in the order it was made."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -47,6 +48,27 @@ class Books:
         self.on_event: Callable[[Json], None] = lambda _event: None
         # The API request under way, as events name it.
         self.origin: Json = {"id": None, "idempotency_key": None}
+        # Events of a request that may still be refused; None while there is none.
+        self._held: list[Json] | None = None
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Take back what the block made if it fails: a refused request leaves nothing behind and tells nobody."""
+        tables = (self.products, self.prices, self.customers, self.payment_links, self.sessions, self.events)
+        before = [set(table) for table in tables]
+        self._held = []
+        try:
+            yield
+        except Exception:
+            for table, known in zip(tables, before, strict=True):
+                for made in table.keys() - known:
+                    del table[made]
+            self._held.clear()
+            raise
+        finally:
+            held, self._held = self._held, None
+            for event in held:
+                self.on_event(event)
 
     def now(self) -> int:
         """The time in seconds since 1970."""
@@ -72,7 +94,10 @@ class Books:
             "type": kind,
         }
         self.events[event["id"]] = event
-        self.on_event(event)
+        if self._held is None:
+            self.on_event(event)
+        else:
+            self._held.append(event)
         return event
 
     def update(self, kind: str, subject: Json, **changes: object) -> None:

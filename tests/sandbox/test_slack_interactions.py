@@ -316,3 +316,53 @@ async def test_events_are_sent_again_when_they_fail() -> None:
 
         failed = await here.slack.open_home(COACH)
         assert (failed.error, tries) == ("dispatch_failed", ["", "1", "2", "3"])
+
+
+async def test_three_windows_are_the_most_and_only_a_window_can_push() -> None:
+    async with club() as here:
+        errors: list[str] = []
+
+        @here.app.command("/blast")
+        async def blast(ack: AsyncAck, command: Json) -> None:
+            await ack()
+            view = modal(actions(button("deeper", "Go deeper")))
+            if command["text"] == "push":
+                try:
+                    await here.client.views_push(trigger_id=command["trigger_id"], view=view)
+                except SlackApiError as error:
+                    errors.append(error.response["error"])
+            else:
+                await here.client.views_open(trigger_id=command["trigger_id"], view=view)
+
+        @here.app.action("deeper")
+        async def deeper(ack: AsyncAck, body: Json) -> None:
+            await ack()
+            view = modal(actions(button("deeper", "Go deeper")))
+            try:
+                await here.client.views_push(trigger_id=body["trigger_id"], view=view)
+            except SlackApiError as error:
+                errors.append(error.response["error"])
+
+        await here.slack.command(COACH, GENERAL, "/blast", "push")
+        await here.slack.command(COACH, GENERAL, "/blast")
+        for _ in range(3):
+            await here.slack.press(COACH, here.slack.views[-1], "deeper")
+        assert (len(here.slack.views), errors) == (3, ["invalid_trigger_id", "push_limit_reached"])
+        assert here.slack.views[2].previous_view_id == here.slack.views[1].id
+
+
+async def test_two_people_can_press_at_once() -> None:
+    async with club() as here:
+        pressed: list[str] = []
+
+        @here.app.action("blast_approve")
+        async def approve(ack: AsyncAck, body: Json) -> None:
+            pressed.append(body["user"]["id"])
+            await asyncio.sleep(0.02)
+            await ack()
+
+        await here.client.chat_postMessage(channel=PAYMENTS, text="x", blocks=[actions(button("blast_approve"))])
+        [message] = here.slack.messages
+        both = [here.slack.press(who, message, "blast_approve") for who in (ADMIN, COACH)]
+        assert [done.status for done in await asyncio.gather(*both)] == [200, 200]
+        assert sorted(pressed) == [ADMIN, COACH]

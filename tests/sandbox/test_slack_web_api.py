@@ -203,3 +203,13 @@ async def test_unescaped_names_are_called_out() -> None:
         assert len(slack.problems) == 3
         await client.chat_postMessage(channel=GENERAL, text="<!channel> wake up")
         assert "mentions everybody" in slack.problems[-1]
+
+
+def test_methods_have_tiers_that_fill_up_again() -> None:
+    now = [0.0]
+    pace = Pace(monotonic=lambda: now[0])
+    assert [pace.wait_for_method("chat.update", 3) for _ in range(50)] == [0] * 50
+    assert pace.wait_for_method("chat.update", 3) == 2
+    assert pace.wait_for_method("views.open", 4) == 0
+    now[0] += 2
+    assert pace.wait_for_method("chat.update", 3) == 0

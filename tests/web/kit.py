@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import orjson
+import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -17,6 +18,9 @@ from starlette.types import Receive, Scope, Send
 SECRET = "whsec_test_current"
 OLD_SECRET = "whsec_test_rolled_out"
 ADMIN_TOKEN = "made-up-admin-token"
+
+# Stripe's SDK hands httpx its form as `data`, which httpx would rather have as `content`.
+stripe_sdk_warning = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw:DeprecationWarning")
 
 _numbers = itertools.count(1)
 Event = dict[str, Any]

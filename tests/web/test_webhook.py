@@ -13,7 +13,9 @@ from core.models import Notice, Order, Payment, StripeEvent, UnmatchedPayment
 from core.services import Services
 from tests.books import Books, open_books
 from tests.web.conftest import TRACES, traces
-from tests.web.kit import Event, dispute_event, event, refund_event, session_event, tell
+from tests.web.kit import Event, dispute_event, event, refund_event, session_event, stripe_sdk_warning, tell
+
+pytestmark = stripe_sdk_warning
 
 
 async def status_of(services: Services, books: Books) -> str:

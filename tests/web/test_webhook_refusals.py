@@ -73,16 +73,15 @@ async def test_too_long_a_body_is_refused_however_it_comes(services: Services) -
     ):
         announced = await client.post("/webhooks/stripe", content=b" " * (MAX_BODY_BYTES + 1))
         chunked = await client.post("/webhooks/stripe", content=in_chunks(MAX_BODY_BYTES))
-        odd = await client.post("/webhooks/stripe", content=b"x", headers={"Content-Length": "9" * 18})
         fits = await send_raw(client, b" " * MAX_BODY_BYTES, None)
-    assert [answer.status_code for answer in (announced, chunked, odd, fits)] == [413, 413, 413, 400]
+    assert [answer.status_code for answer in (announced, chunked, fits)] == [413, 413, 400]
     assert await traces(services) == {}
 
 
-async def test_a_length_that_lies_is_not_believed(client: httpx.AsyncClient) -> None:
-    answer = await client.post(
-        "/webhooks/stripe", content=in_chunks(MAX_BODY_BYTES), headers={"Content-Length": "10"}
-    )
+@pytest.mark.parametrize("length", ["10", "9" * 18, "-1", "\u00b2"])
+async def test_a_length_that_lies_is_not_believed(length: str, client: httpx.AsyncClient) -> None:
+    headers = {"Content-Length": length.encode("latin-1")}
+    answer = await client.post("/webhooks/stripe", content=in_chunks(MAX_BODY_BYTES), headers=headers)
     assert answer.status_code == 413
 
 
