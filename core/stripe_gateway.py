@@ -220,9 +220,13 @@ def verified_event(raw: bytes, signature: str | None, secrets: Sequence[str]) ->
         event = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise InvalidInputError("The body is not JSON.") from None
-    if not isinstance(event, dict) or not all(_NAME.match(str(event.get(key))) for key in ("id", "type")):
+    if not isinstance(event, dict) or not (_is_name(event.get("id")) and _is_name(event.get("type"))):
         raise InvalidInputError("The body is not an event.")
     return event
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.match(value) is not None
 
 
 def _is_signed(raw: bytes, signature: str, secrets: Sequence[str]) -> bool:

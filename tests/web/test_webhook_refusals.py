@@ -33,6 +33,7 @@ REFUSED: dict[str, tuple[bytes, str | None]] = {
     "a list": (b"[]", signature(b"[]")),
     "a number": (b"1", signature(b"1")),
     "no id": (b'{"type": "x"}', signature(b'{"type": "x"}')),
+    "a number for an id": (b'{"id": 7, "type": "x"}', signature(b'{"id": 7, "type": "x"}')),
     "a strange id": (b'{"id": "a b", "type": "x"}', signature(b'{"id": "a b", "type": "x"}')),
     "NUL in the id": (b'{"id": "a\\u0000", "type": "x"}', signature(b'{"id": "a\\u0000", "type": "x"}')),
 }
