@@ -6,11 +6,11 @@ from types import FrameType
 
 import structlog
 import typer
-from core.logs import configure_logging
 from rich.console import Console
 
 from cli import billing, blasts, demo, importing, process, setup
 from core.errors import SidelineError
+from core.logs import configure_logging
 from core.references import new_reference
 
 app = typer.Typer(

@@ -15,8 +15,8 @@ from typing import Annotated
 
 import httpx
 import typer
-from bot.manifest import manifest
 
+from bot.manifest import manifest
 from cli.output import say
 from core.errors import SidelineError
 from core.settings import Settings

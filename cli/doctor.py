@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.manifest import BOT_SCOPES
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.manifest import BOT_SCOPES
 from cli.runtime import prepare_database
 from core.club import all_clubs
 from core.errors import SidelineError

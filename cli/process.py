@@ -10,15 +10,15 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
+
 from bot.app import Bot, build_bot
 from bot.messenger import SlackMessenger
-from web.app import build_web
-from web.slack_endpoint import slack_endpoint
-
 from cli.runtime import prepare_database
 from core.jobs import WorkerState, run_workers
 from core.services import Services, build_services
 from core.settings import load_settings
+from web.app import build_web
+from web.slack_endpoint import slack_endpoint
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,8 @@ from zoneinfo import available_timezones
 
 import typer
 from babel.numbers import list_currencies
-from bot.manifest import manifest
 
+from bot.manifest import manifest
 from cli.doctor import diagnose
 from cli.output import say
 from core.club import set_up_club
