@@ -7,6 +7,7 @@ Its text is made when it is posted, from what is true then.
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,15 +36,20 @@ class NoticeKind(StrEnum):
     UNMATCHED = "unmatched"
 
 
+# Built once: it runs for every payment.
+_ADD = (
+    upsert(Notice)
+    .values({name: bindparam(name) for name in ("tenant_id", "kind", "key", "facts")})
+    .on_conflict_do_nothing()
+    .returning(Notice.id)
+)
+
+
 async def announce(
     conn: AsyncConnection, jobs: JobQueue, tenant_id: int, kind: NoticeKind, key: str, facts: dict[str, Any]
 ) -> None:
     """Have the channel told of a fact; a fact whose key was announced before is not told again."""
-    notice_id = await conn.scalar(
-        upsert(Notice)
-        .values(tenant_id=tenant_id, kind=kind, key=f"{kind}:{key}", facts=facts)
-        .on_conflict_do_nothing()
-        .returning(Notice.id)
-    )
+    new = {"tenant_id": tenant_id, "kind": kind.value, "key": f"{kind}:{key}", "facts": facts}
+    notice_id = await conn.scalar(_ADD, new)
     if notice_id is not None:
         await jobs.post_notice(conn, notice_id)

@@ -1,8 +1,8 @@
 """Finding the order that something from Stripe is about."""
 
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.models import CheckoutAttempt, Order, Payment, PaymentLink, RetiredLink
@@ -10,20 +10,28 @@ from core.models.statuses import OrderStatus
 from core.stripe_objects import CheckoutSession
 
 
-async def lock_payment_intent(conn: AsyncConnection, payment_intent_id: str) -> None:
-    """Let one transaction at a time deal with a payment intent.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The ids that a session's metadata names; both None where they are not ours."""
 
-    A payment and its refund may arrive together: without this neither would see the other. Always taken before
-    an order's row, so that no two wait for each other.
-    """
-    await conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(payment_intent_id, 0))))
+    order_id: int | None
+    tenant_id: int | None
+
+
+def named_in(session: CheckoutSession) -> Named:
+    """Return what the metadata names. A tenant in it that can't be read means that the metadata is not ours."""
+    metadata = session.metadata or {}
+    order_id, tenant_id = _number(metadata.get("order_id")), _number(metadata.get("tenant_id"))
+    is_ours = order_id is not None and ("tenant_id" not in metadata or tenant_id is not None)
+    return Named(order_id, tenant_id) if is_ours else Named(None, None)
 
 
 async def order_of_session(conn: AsyncConnection, session: CheckoutSession) -> int | None:
     """Return the id of a session's order: by metadata, then link, then session, then payment intent."""
-    by_metadata = _metadata_condition(session.metadata or {})
-    if by_metadata is not None:
-        order_id = await conn.scalar(select(Order.id).where(by_metadata))
+    named = named_in(session)
+    if named.order_id is not None:
+        is_tenants = Order.tenant_id == named.tenant_id if named.tenant_id is not None else true()
+        order_id = await conn.scalar(select(Order.id).where(Order.id == named.order_id, is_tenants))
         if order_id is not None:
             return int(order_id)
     if session.payment_link is not None:
@@ -82,15 +90,6 @@ async def _order_of_session_id(conn: AsyncConnection, session_id: str) -> int | 
         .limit(1)
     )
     return await conn.scalar(found)
-
-
-def _metadata_condition(metadata: dict[str, Any]) -> ColumnElement[bool] | None:
-    """Name the order in the metadata; the tenant in it must be the order's, or the metadata is not ours."""
-    order_id, tenant_id = _number(metadata.get("order_id")), _number(metadata.get("tenant_id"))
-    if order_id is None or ("tenant_id" in metadata and tenant_id is None):
-        return None
-    condition = Order.id == order_id
-    return condition if tenant_id is None else condition & (Order.tenant_id == tenant_id)
 
 
 def _number(value: object) -> int | None:

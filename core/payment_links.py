@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy import Select, and_, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -136,6 +136,13 @@ def _candidates() -> Select[*tuple[Any, ...]]:
 
 _CANDIDATES = _candidates()
 
+# Written out because it runs for every payment.
+_MARK_PAID = text("""
+    update payment_links set paid_at = :now, status = case when :closes then 'paid' else status end
+    where order_id = :order_id and paid_at is null
+    returning stripe_payment_link_id
+""")
+
 
 class PaymentLinks:
     """Mints and closes links through one Stripe account."""
@@ -186,15 +193,9 @@ class PaymentLinks:
 
         Kinds of fee whose links stay open on purpose (jerseys, tryouts, others) only get the date.
         """
-        category = await conn.scalar(select(Product.category).where(Product.id == order.product_id))
-        closes = fee_rule(category).closes_when_paid
-        of_order = PaymentLink.order_id == order.id
-        stripe_ids = await conn.scalars(
-            update(PaymentLink)
-            .where(of_order, PaymentLink.paid_at.is_(None))
-            .values(paid_at=self._clock(), **({"status": LinkStatus.PAID} if closes else {}))
-            .returning(PaymentLink.stripe_payment_link_id)
-        )
+        closes = fee_rule(order.category).closes_when_paid
+        marked = {"order_id": order.id, "now": self._clock(), "closes": closes}
+        stripe_ids = await conn.scalars(_MARK_PAID, marked)
         if closes:
             for stripe_id in {*stripe_ids, paid_link_id} - {None}:
                 await self._jobs.close_link(conn, stripe_id)

@@ -1,37 +1,22 @@
 """The one door for changes of an order's status: money recorded, statuses derived, history written beside.
 
-Every function here works inside the caller's transaction and locks the order's row first, so two payments of
-one order come one after the other.
+Every function here works inside the caller's transaction, on an order whose row was locked first, so two payments
+of one order come one after the other.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Row,
-    ScalarSelect,
-    Select,
-    SQLColumnExpression,
-    case,
-    exists,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, select
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import aliased
 
-from core.models import CheckoutAttempt, Order, OrderHistory, Payment, StripeDispute, StripeRefund
+from core import payment_statements as statements
+from core.models import Payment, StripeRefund
 from core.models.statuses import AttemptStatus, OrderStatus, PaymentMethod
 from core.order_status import OrderFacts, derive_status
-
-# Stripe's words (https://docs.stripe.com/api/disputes/object): over, and the club keeps the money.
-HARMLESS_DISPUTES = ("won", "warning_closed", "prevented")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +31,7 @@ class LockedOrder:
     amount_cents: int
     currency: str
     status: str
+    category: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,54 +43,47 @@ class StatusChange:
     balance_cents: int
 
 
-_LOCK = select(
-    Order.id,
-    Order.tenant_id,
-    Order.player_id,
-    Order.parent_id,
-    Order.product_id,
-    Order.amount_cents,
-    Order.currency,
-    Order.status,
-).with_for_update()
+@dataclass(frozen=True, slots=True)
+class Income:
+    """Money that came in, in cents of the order's currency, at a moment in UTC."""
+
+    amount_cents: int
+    method: PaymentMethod
+    at: datetime
+    payment_intent_id: str | None = None
+    session_id: str | None = None
+    recorded_by: str = "stripe"
 
 
 async def lock_order(conn: AsyncConnection, order_id: int) -> LockedOrder | None:
     """Take the order's row for this transaction; None where there is no such order."""
-    row = (await conn.execute(_LOCK.where(Order.id == order_id))).one_or_none()
+    row = (await conn.execute(statements.LOCK_ORDER, {"order_id": order_id})).one_or_none()
     return LockedOrder(*row) if row else None
 
 
-async def record_payment(
-    conn: AsyncConnection,
-    order: LockedOrder,
-    *,
-    amount_cents: int,
-    method: PaymentMethod,
-    payment_intent_id: str | None,
-    recorded_by: str = "stripe",
-    at: datetime,
-) -> int | None:
-    """Write down money that came in, and any refund of it that was told earlier.
+async def lock_named_order(
+    conn: AsyncConnection, payment_key: str, order_id: int | None, tenant_id: int | None
+) -> LockedOrder | None:
+    """Take a payment intent, and the order that its metadata names, for this transaction.
+
+    A payment and its refund may arrive together: without the lock on the intent neither would see the other. It
+    is taken before the order's row, here as everywhere, so that no two transactions wait for each other.
+
+    Returns None where no order is named or it is another club's; the intent is locked all the same.
+    """
+    named = {"payment_key": payment_key, "order_id": order_id, "tenant_id": tenant_id}
+    row = (await conn.execute(statements.LOCK_NAMED_ORDER, named)).one()
+    return None if row.id is None else LockedOrder(*row)
+
+
+async def record_payment(conn: AsyncConnection, order: LockedOrder, income: Income) -> int | None:
+    """Write down money that came in, the session it came through, and any refund of it that was told earlier.
 
     Returns the payment's id, or None where this Stripe payment was already written down.
     """
-    statement = (
-        upsert(Payment)
-        .values(
-            order_id=order.id,
-            amount_cents=amount_cents,
-            method=method,
-            stripe_payment_intent_id=payment_intent_id,
-            recorded_by=recorded_by,
-            created_at=at,
-        )
-        .on_conflict_do_nothing()
-        .returning(Payment.id)
+    payment_id: int | None = await conn.scalar(
+        statements.RECORD_PAYMENT, asdict(income) | {"order_id": order.id, "method": income.method.value}
     )
-    payment_id: int | None = await conn.scalar(statement)
-    if payment_id is not None and payment_intent_id is not None:
-        await settle_refunds(conn, payment_intent_id)
     return payment_id
 
 
@@ -112,7 +91,7 @@ async def settle_refunds(conn: AsyncConnection, payment_intent_id: str) -> None:
     """Bring the ledger in line with what is known of a payment's refunds.
 
     A refund that went through is a negative payment; one that failed after all is put back by a positive one.
-    Where the payment itself is not known yet nothing is written: its recording calls this again.
+    Where the payment itself is not known yet nothing is written: its recording looks at the refunds.
     """
     went_through = StripeRefund.status == "succeeded"
     await conn.execute(_refund_entries(payment_intent_id, -StripeRefund.amount_cents, went_through))
@@ -154,118 +133,40 @@ def _refund_entries(
 
 
 async def record_attempt(
-    conn: AsyncConnection,
-    order_id: int,
-    *,
-    session_id: str,
-    payment_intent_id: str | None,
-    status: AttemptStatus,
+    conn: AsyncConnection, order_id: int, *, session_id: str, payment_intent_id: str, status: AttemptStatus
 ) -> None:
     """Write down what became of a Checkout Session. What is final stays, whatever is told later."""
-    told = upsert(CheckoutAttempt).values(
-        stripe_checkout_session_id=session_id,
-        order_id=order_id,
-        stripe_payment_intent_id=payment_intent_id,
-        status=status,
-    )
-    await conn.execute(
-        told.on_conflict_do_update(
-            index_elements=[CheckoutAttempt.stripe_checkout_session_id],
-            set_={"status": status},
-            where=_rank(CheckoutAttempt.status) < list(AttemptStatus).index(status),
-        )
-    )
-
-
-def _rank(status: InstrumentedAttribute[str]) -> ColumnElement[int]:
-    return case({member.value: rank for rank, member in enumerate(AttemptStatus)}, value=status)
+    told = {
+        "order_id": order_id,
+        "session_id": session_id,
+        "payment_intent_id": payment_intent_id,
+        "status": status.value,
+    }
+    await conn.execute(statements.RECORD_ATTEMPT, told)
 
 
 async def refresh_status(conn: AsyncConnection, order: LockedOrder, reason: str) -> StatusChange:
     """Derive the order's status from the facts, store it and, where it changed, add to its history."""
-    row = (await conn.execute(_FACTS.where(Order.id == order.id))).one()
+    row = (await conn.execute(statements.FACTS, {"order_id": order.id})).one()
     facts = OrderFacts(
         amount=order.amount_cents,
-        received=int(row.received),
-        returned=int(row.returned),
+        received=row.received,
+        returned=row.returned,
         is_canceled=order.status == OrderStatus.CANCELED,
         is_processing=row.is_processing,
         is_disputed=row.is_disputed,
     )
     before, after = OrderStatus(order.status), derive_status(facts)
     if facts.received or before is not after:
-        await _store(conn, order.id, after, row)
-    if before is not after:
-        await _write_history(conn, order.id, before, after, reason)
+        is_settled = after not in {OrderStatus.PENDING, OrderStatus.PROCESSING, OrderStatus.CANCELED}
+        change = {
+            "order_id": order.id,
+            "before": before.value,
+            "after": after.value,
+            "paid_at": row.last_received_at if is_settled else None,
+            "payment_intent_id": row.payment_intent_id,
+            "session_id": row.session_id,
+            "reason": reason,
+        }
+        await conn.execute(statements.STORE_STATUS, change)
     return StatusChange(before, after, facts.balance)
-
-
-async def cancel_order(conn: AsyncConnection, order: LockedOrder, reason: str) -> bool:
-    """Cancel an order that nothing was paid on. Returns whether it was canceled now."""
-    if order.status != OrderStatus.PENDING:
-        return False
-    paid = await conn.scalar(select(func.count()).where(Payment.order_id == order.id))
-    if paid:
-        return False
-    await conn.execute(update(Order).where(Order.id == order.id).values(status=OrderStatus.CANCELED))
-    await _write_history(conn, order.id, OrderStatus.PENDING, OrderStatus.CANCELED, reason)
-    return True
-
-
-async def _store(conn: AsyncConnection, order_id: int, status: OrderStatus, row: Row[Any]) -> None:
-    is_settled = status not in {OrderStatus.PENDING, OrderStatus.PROCESSING, OrderStatus.CANCELED}
-    await conn.execute(
-        update(Order)
-        .where(Order.id == order_id)
-        .values(
-            status=status,
-            paid_at=row.last_received_at if is_settled else None,
-            stripe_payment_intent_id=func.coalesce(row.payment_intent_id, Order.stripe_payment_intent_id),
-            stripe_checkout_session_id=func.coalesce(row.session_id, Order.stripe_checkout_session_id),
-        )
-    )
-
-
-async def _write_history(
-    conn: AsyncConnection, order_id: int, before: OrderStatus, after: OrderStatus, reason: str
-) -> None:
-    await conn.execute(
-        insert(OrderHistory).values(order_id=order_id, from_status=before, to_status=after, reason=reason)
-    )
-
-
-def _facts() -> Select[*tuple[Any, ...]]:
-    """Build the statement that gathers everything an order's status depends on."""
-    is_income = Payment.stripe_refund_id.is_(None) & (Payment.amount_cents > 0)
-    ledger = select(Payment).where(Payment.order_id == Order.id).correlate(Order)
-    income = ledger.where(is_income)
-    attempts = select(CheckoutAttempt).where(CheckoutAttempt.order_id == Order.id).correlate(Order)
-
-    def total(amount: SQLColumnExpression[int], rows: Select[Any]) -> ScalarSelect[int]:
-        return rows.with_only_columns(func.coalesce(func.sum(amount), 0)).scalar_subquery()
-
-    disputed = (
-        income.with_only_columns(Payment.id)
-        .join(StripeDispute, StripeDispute.stripe_payment_intent_id == Payment.stripe_payment_intent_id)
-        .where(StripeDispute.status.not_in(HARMLESS_DISPUTES))
-    )
-    # The first payment's ids, whatever the order in which payments are heard of.
-    first = income.order_by(Payment.created_at, Payment.id).limit(1)
-    paying = attempts.join(
-        Payment, Payment.stripe_payment_intent_id == CheckoutAttempt.stripe_payment_intent_id
-    ).order_by(Payment.created_at, Payment.id)
-    return select(
-        total(Payment.amount_cents, income).label("received"),
-        total(-Payment.amount_cents, ledger.where(~is_income)).label("returned"),
-        income.with_only_columns(func.max(Payment.created_at)).scalar_subquery().label("last_received_at"),
-        first.with_only_columns(Payment.stripe_payment_intent_id).scalar_subquery().label("payment_intent_id"),
-        paying.with_only_columns(CheckoutAttempt.stripe_checkout_session_id)
-        .limit(1)
-        .scalar_subquery()
-        .label("session_id"),
-        attempts.where(CheckoutAttempt.status == AttemptStatus.PROCESSING).exists().label("is_processing"),
-        disputed.exists().label("is_disputed"),
-    ).select_from(Order)
-
-
-_FACTS = _facts()

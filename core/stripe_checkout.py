@@ -2,8 +2,16 @@
 
 from core.models.statuses import AttemptStatus, EventOutcome, OrderStatus, PaymentMethod
 from core.notices import NoticeKind, announce
-from core.order_matching import lock_payment_intent, order_of_session
-from core.payments import LockedOrder, lock_order, record_attempt, record_payment, refresh_status
+from core.order_matching import named_in, order_of_session
+from core.payments import (
+    Income,
+    LockedOrder,
+    lock_named_order,
+    lock_order,
+    record_attempt,
+    record_payment,
+    refresh_status,
+)
 from core.stripe_context import EventContext
 from core.stripe_objects import CheckoutSession
 from core.unmatched import keep_unmatched
@@ -44,14 +52,15 @@ async def on_session_expired(context: EventContext, session: CheckoutSession) ->
 
 
 async def _on_completed(context: EventContext, session: CheckoutSession, method: PaymentMethod) -> EventOutcome:
-    await lock_payment_intent(context.conn, session.payment_key)
-    order = await _order(context, session)
+    named = named_in(session)
+    order = await lock_named_order(context.conn, session.payment_key, named.order_id, named.tenant_id)
+    if order is None:
+        order = await _order(context, session)
     # Money in another currency can't be set against the order: somebody has to look at it.
     if order is None or (session.currency or order.currency) != order.currency:
         return await keep_unmatched(context, session, method)
     if not session.is_paid:
         return await _note_processing(context, order, session)
-    await _record(context, order, session, AttemptStatus.SUCCEEDED)
     await take_payment(context, order, session, method)
     return EventOutcome.APPLIED
 
@@ -63,14 +72,10 @@ async def take_payment(
     amount = session.amount_total or 0
     payment_id = None
     if amount:
-        payment_id = await record_payment(
-            context.conn,
-            order,
-            amount_cents=amount,
-            method=method,
-            payment_intent_id=session.payment_key,
-            at=context.created,
-        )
+        income = Income(amount, method, context.created, session.payment_key, session.id)
+        payment_id = await record_payment(context.conn, order, income)
+    else:
+        await _record(context, order, session, AttemptStatus.SUCCEEDED)
     change = await refresh_status(context.conn, order, context.reason)
     if change.after is OrderStatus.PAID:
         await context.links.close_after_payment(context.conn, order, session.payment_link)
@@ -105,6 +110,6 @@ async def _record(
         context.conn,
         order.id,
         session_id=session.id,
-        payment_intent_id=session.payment_intent,
+        payment_intent_id=session.payment_key,
         status=status,
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -65,6 +65,16 @@ class _Envelope(BaseModel):
     data: _Data
 
 
+# Written out because it runs for every event. One that failed before is taken in again.
+_STORE = text("""
+    insert into stripe_events as known (id, type, payload, received_at, processed_at, outcome)
+    values (:id, :type, :payload, :now, :now, 'applied')
+    on conflict (id) do update set processed_at = :now, outcome = 'applied', error = null
+    where known.outcome = 'failed'
+    returning id
+""")
+
+
 class StripeEvents:
     """Takes in events, each once."""
 
@@ -108,15 +118,8 @@ class StripeEvents:
 
     async def _store(self, conn: AsyncConnection, event: dict[str, Any], raw: bytes) -> bool:
         """Store the event as applied; False where that had been done, which a copy waits to learn."""
-        now = self._clock()
-        values = {"processed_at": now, "outcome": EventOutcome.APPLIED, "error": None}
-        statement = upsert(StripeEvent).values(
-            id=event["id"], type=event["type"], payload=raw, received_at=now, **values
-        )
-        statement = statement.on_conflict_do_update(
-            index_elements=[StripeEvent.id], set_=values, where=StripeEvent.outcome == EventOutcome.FAILED
-        )
-        return await conn.scalar(statement.returning(StripeEvent.id)) is not None
+        stored = {"id": event["id"], "type": event["type"], "payload": raw, "now": self._clock()}
+        return await conn.scalar(_STORE, stored) is not None
 
     async def _keep_failure(self, event: dict[str, Any], raw: bytes, error: str) -> None:
         now = self._clock()

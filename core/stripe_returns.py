@@ -10,8 +10,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 from core.models import StripeDispute, StripeRefund
 from core.models.statuses import EventOutcome
 from core.notices import NoticeKind, announce
-from core.order_matching import lock_payment_intent, order_of_payment_intent
-from core.payments import LockedOrder, lock_order, refresh_status, settle_refunds
+from core.order_matching import order_of_payment_intent
+from core.payments import LockedOrder, lock_named_order, lock_order, refresh_status, settle_refunds
 from core.stripe_context import EventContext
 from core.stripe_objects import Dispute, Refund
 
@@ -32,7 +32,7 @@ async def on_refund(context: EventContext, refund: Refund) -> EventOutcome:
     """A refund was made, changed or failed."""
     if refund.payment_intent is None:
         return EventOutcome.UNMATCHED
-    await lock_payment_intent(context.conn, refund.payment_intent)
+    await lock_named_order(context.conn, refund.payment_intent, None, None)
     order = await _order(context, refund.payment_intent)
     status = refund.status or "pending"
     await context.conn.execute(
@@ -61,7 +61,7 @@ async def on_dispute(context: EventContext, dispute: Dispute) -> EventOutcome:
     """A payer's bank asks for the money back, or has decided."""
     if dispute.payment_intent is None:
         return EventOutcome.UNMATCHED
-    await lock_payment_intent(context.conn, dispute.payment_intent)
+    await lock_named_order(context.conn, dispute.payment_intent, None, None)
     order = await _order(context, dispute.payment_intent)
     await context.conn.execute(
         _keep(

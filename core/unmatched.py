@@ -16,7 +16,7 @@ from core.models import Order, Parent, StripeEvent, Tenant, UnmatchedPayment
 from core.models.statuses import EventOutcome, OrderStatus, PaymentMethod, UnmatchedStatus
 from core.notices import NoticeKind, announce
 from core.payment_links import PaymentLinks
-from core.payments import lock_order, record_payment, refresh_status
+from core.payments import Income, lock_order, record_payment, refresh_status
 from core.stripe_context import EventContext
 from core.stripe_objects import CheckoutSession
 
@@ -166,15 +166,14 @@ class UnmatchedPayments:
                 raise NotFoundError("That order doesn't exist here.")
             if order.currency != payment.currency:
                 raise InvalidInputError("That order is in another currency; pick one in the payment's own.")
-            payment_id = await record_payment(
-                conn,
-                order,
-                amount_cents=payment.amount_cents,
-                method=PaymentMethod(payment.method),
-                payment_intent_id=payment.payment_intent_id,
+            income = Income(
+                payment.amount_cents,
+                PaymentMethod(payment.method),
+                self._clock(),
+                payment.payment_intent_id,
                 recorded_by=actor,
-                at=self._clock(),
             )
+            payment_id = await record_payment(conn, order, income)
             change = await refresh_status(conn, order, f"matched by {actor}")
             if change.after is OrderStatus.PAID:
                 await self._links.close_after_payment(conn, order, None)

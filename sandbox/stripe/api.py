@@ -89,12 +89,13 @@ class Api:
                 given = ""
         if not given or kind.lower() not in {"basic", "bearer"}:
             raise RefusedError(
-                "You did not provide an API key. Send it in the Authorization header, as Bearer or Basic.", status=401
+                "You did not provide an API key. Send it in the Authorization header, as Bearer or Basic.",
+                status=401,
             )
         if not hmac.compare_digest(given.encode(), self._key.encode()):
             raise RefusedError(f"Invalid API Key provided: {given[:8]}****", status=401)
 
-    async def _executed(  # noqa: PLR0913, PLR0917 - one request and all that is known of it
+    async def _executed(
         self,
         endpoint: Endpoint,
         object_id: str,

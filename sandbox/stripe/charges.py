@@ -7,9 +7,10 @@ def make_payment_intent(books: Books, session: Json, data: Json) -> Json:
     """Make the PaymentIntent of a session from its `payment_intent_data`."""
     intent_id = new_id("pi_")
     nothing = (
-        "application", "application_fee_amount", "canceled_at", "cancellation_reason", "customer", "customer_account",
-        "excluded_payment_method_types", "last_payment_error", "latest_charge", "next_action", "on_behalf_of",
-        "payment_method", "payment_method_configuration_details", "processing", "review", "source", "transfer_data",
+        "application", "application_fee_amount", "canceled_at", "cancellation_reason", "customer",
+        "customer_account", "excluded_payment_method_types", "last_payment_error", "latest_charge",
+        "next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details",
+        "processing", "review", "source", "transfer_data",
     )  # fmt: skip
     intent: Json = dict.fromkeys(nothing) | {
         "id": intent_id,

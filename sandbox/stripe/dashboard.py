@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox.stripe.acting import Acting
 from sandbox.stripe.books import Json
 from sandbox.stripe.errors import NotPossibleError
 from sandbox.stripe.pages import SEE_OTHER, field
 from sandbox.stripe.rendering import render
 from sandbox.stripe.sessions import expire_the_old
-from sandbox.stripe.stand_in import StripeStandIn
 
 SHOWN = 50
 COPIES = 3
@@ -21,7 +21,7 @@ COPIES = 3
 class Dashboard:
     """The dashboard of one stand-in."""
 
-    def __init__(self, stripe: StripeStandIn) -> None:
+    def __init__(self, stripe: Acting) -> None:
         self._stripe = stripe
 
     def routes(self) -> list[Route]:

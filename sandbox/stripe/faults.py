@@ -10,9 +10,9 @@ Kind = Literal["rate_limit", "server_error", "garbage", "drop", "delay"]
 class Fault:
     """One fault, for the next `times` requests whose path contains `path` (None: for any).
 
-    `seconds` is the Retry-After of `rate_limit` and the wait of `delay`. With `executes` the request is carried out,
-    and remembered under its idempotency key, before its answer is lost or spoilt; a `server_error` that executes is
-    remembered as the error, like Stripe's.
+    `seconds` is the Retry-After of `rate_limit` and the wait of `delay`. With `executes` the request is carried
+    out, and remembered under its idempotency key, before its answer is lost or spoilt; a `server_error` that
+    executes is remembered as the error, like Stripe's.
     """
 
     kind: Kind

@@ -47,7 +47,7 @@ class Idempotency:
             return saved
         if saved.request != request:
             raise RefusedError(
-                "Keys for idempotent requests can only be used with the same parameters they were first used with. "
+                "Keys for idempotent requests can only be used with the same parameters as the first time. "
                 f"Try using a key other than '{key}' if you meant to execute a different request.",
                 kind="idempotency_error",
             )

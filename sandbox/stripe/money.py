@@ -9,12 +9,17 @@ LEAST = {
     "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,
 }  # fmt: skip
 CURRENCIES = frozenset(LEAST) | frozenset(
-    "afn all amd ang aoa ars awg azn bam bbd bdt bif bmd bnd bob bsd bwp byn bzd cdf clp cny cop crc cve djf dop "
-    "dzd egp etb fjd fkp gel gip gmd gnf gtq gyd hnl htg idr ils isk jmd kes kgs khr kmf krw kyd kzt lak lbp lkr "
-    "lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mzn nad ngn nio npr pab pen pgk php pkr pyg qar rsd rub rwf "
-    "sar sbd scr shp sle sos srd std szl tjs top try ttd twd tzs uah ugx uyu uzs vnd vuv wst xaf xcd xof xpf yer "
-    "zar zmw".split()
-)
+    [
+        "afn", "all", "amd", "ang", "aoa", "ars", "awg", "azn", "bam", "bbd", "bdt", "bif", "bmd", "bnd",
+        "bob", "bsd", "bwp", "byn", "bzd", "cdf", "clp", "cny", "cop", "crc", "cve", "djf", "dop", "dzd",
+        "egp", "etb", "fjd", "fkp", "gel", "gip", "gmd", "gnf", "gtq", "gyd", "hnl", "htg", "idr", "ils",
+        "isk", "jmd", "kes", "kgs", "khr", "kmf", "krw", "kyd", "kzt", "lak", "lbp", "lkr", "lrd", "lsl",
+        "mad", "mdl", "mga", "mkd", "mmk", "mnt", "mop", "mur", "mvr", "mwk", "mzn", "nad", "ngn", "nio",
+        "npr", "pab", "pen", "pgk", "php", "pkr", "pyg", "qar", "rsd", "rub", "rwf", "sar", "sbd", "scr",
+        "shp", "sle", "sos", "srd", "std", "szl", "tjs", "top", "try", "ttd", "twd", "tzs", "uah", "ugx",
+        "uyu", "uzs", "vnd", "vuv", "wst", "xaf", "xcd", "xof", "xpf", "yer", "zar", "zmw",
+    ]
+)  # fmt: skip
 MOST = 99_999_999
 
 
@@ -56,7 +61,8 @@ def check_total(total: int, currency: str, param: str) -> None:
     """
     if total < LEAST.get(currency, 1):
         raise RefusedError(
-            f"The total amount due must add up to at least {LEAST.get(currency, 1)} of {currency}'s smallest unit.",
+            f"The total amount due must add up to at least {LEAST.get(currency, 1)} "
+            f"of {currency}'s smallest unit.",
             code="amount_too_small",
             param=param,
         )

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox.stripe.acting import Acting
 from sandbox.stripe.books import Json
 from sandbox.stripe.errors import NotPossibleError
 from sandbox.stripe.payments import Method
 from sandbox.stripe.rendering import render
 from sandbox.stripe.sessions import expire_the_old
-from sandbox.stripe.stand_in import StripeStandIn
 
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,200}\Z")
 SEE_OTHER = 303
@@ -30,7 +30,7 @@ def field(form: FormData, name: str) -> str:
 class Pages:
     """The pages of one stand-in."""
 
-    def __init__(self, stripe: StripeStandIn) -> None:
+    def __init__(self, stripe: Acting) -> None:
         self._stripe = stripe
 
     def routes(self) -> list[Route]:
@@ -45,7 +45,9 @@ class Pages:
     async def _visit_link(self, request: Request) -> Response:
         link = self._stripe.payment_links.get(request.path_params["link"])
         if link is None:
-            return render("notice.html", 404, title="Nothing here", text="There is no payment link at this address.")
+            return render(
+                "notice.html", 404, title="Nothing here", text="There is no payment link at this address."
+            )
         reference = request.query_params.get("client_reference_id", "")
         try:
             session_id = await self._stripe.open_link(
@@ -91,7 +93,9 @@ class Pages:
         session_id: str = request.path_params["session"]
         chosen: Method | None = next((each for each in get_args(Method) if each == method), None)
         if chosen is None:
-            return render("notice.html", 400, title="Choose how to pay", text="Please go back and choose how to pay.")
+            return render(
+                "notice.html", 400, title="Choose how to pay", text="Please go back and choose how to pay."
+            )
         await self._stripe.pay(
             session_id, chosen, email=field(form, "email") or None, name=field(form, "name") or "Pat Parent"
         )

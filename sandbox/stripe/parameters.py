@@ -10,13 +10,13 @@ import sys
 import types
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, NotRequired, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from stripe import RequestOptions
 from stripe._stripe_object import UntypedStripeObject
-from typing_extensions import NotRequired, TypedDict, is_typeddict
+from typing_extensions import TypedDict, is_typeddict
 
 from sandbox.stripe.errors import RefusedError, missing
 from sandbox.stripe.forms import Form
@@ -55,6 +55,11 @@ def _array(value: object) -> list[Any]:
     return [value[key] for key in sorted(value, key=int)]
 
 
+_CODES = {
+    "extra_forbidden": "parameter_unknown",
+    "integer": "parameter_invalid_integer",
+    "empty": "parameter_invalid_empty",
+}
 _PLAIN: dict[object, Any] = {
     int: Annotated[int, BeforeValidator(_integer)],
     float: Annotated[float, BeforeValidator(_number)],
@@ -73,7 +78,8 @@ def _strict_dict(declared: type) -> Any:  # noqa: ANN401 - a type made at run ti
         for name, annotation in declared.__annotations__.items()
         if name not in options
     }
-    strict = TypedDict(declared.__name__, fields)  # type: ignore[operator] # its fields are known at run time only
+    make: Any = TypedDict  # type checkers only know types that are written out
+    strict = make(declared.__name__, fields)
     strict.__pydantic_config__ = ConfigDict(extra="forbid")
     return strict
 
@@ -146,22 +152,21 @@ def _refusal(faults: list[ErrorDetails], form: Form) -> RefusedError:
     rank = {"extra_forbidden": 0, "missing": 1}
     worst = min(faults, key=lambda fault: (rank.get(fault["type"], 2), -len(fault["loc"])))
     param = _param(worst["loc"], form)
-    match worst["type"]:
+    kind, words = worst["type"], worst["msg"]
+    if kind == "missing":
+        return missing(param)
+    match kind:
         case "extra_forbidden":
-            return RefusedError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
-        case "missing":
-            return missing(param)
-        case "integer":
-            return RefusedError(worst["msg"], code="parameter_invalid_integer", param=param)
-        case "empty":
-            return RefusedError(worst["msg"], code="parameter_invalid_empty", param=param)
+            words = f"Received unknown parameter: {param}"
         case "literal_error":
-            return RefusedError(f"Invalid {param}: must be one of {worst['ctx']['expected']}", param=param)
-        case "dict_type" | "typed_dict_type" | "string_type":
-            kind = "string" if worst["type"] == "string_type" else "object"
-            return RefusedError(f"Invalid {kind}: {param}", param=param)
+            words = f"Invalid {param}: must be one of {worst['ctx']['expected']}"
+        case "string_type":
+            words = f"Invalid string: {param}"
+        case "dict_type" | "typed_dict_type":
+            words = f"Invalid object: {param}"
         case _:
-            return RefusedError(worst["msg"], param=param)
+            pass  # our own checks above say it themselves
+    return RefusedError(words, code=_CODES.get(kind), param=param)
 
 
 def _param(location: tuple[int | str, ...], form: Form) -> str:
@@ -170,8 +175,9 @@ def _param(location: tuple[int | str, ...], form: Form) -> str:
     place: Any = form
     for step in location:
         inside = isinstance(place, dict) and str(step) in place
-        is_absent_field = step == location[-1] and isinstance(place, dict) and isinstance(step, str)
-        if inside or (is_absent_field and step.isidentifier()):
+        # Arms that are types have brackets or capitals in their names; parameters have none.
+        is_absent_field = isinstance(place, dict) and step == location[-1] and re.match(r"[a-z_]+\Z", str(step))
+        if inside or is_absent_field:
             names.append(str(step))
             place = place.get(str(step))
     return "".join([names[0], *(f"[{name}]" for name in names[1:])]) if names else ""

@@ -37,13 +37,13 @@ def make_session(books: Books, items: list[Json], intent_data: Json, **fields: o
 
 def _blank() -> Json:
     nothing = (
-        "after_expiration", "allow_promotion_codes", "billing_address_collection", "cancel_url", "client_reference_id",
-        "client_secret", "collected_information", "consent", "consent_collection", "currency_conversion", "customer",
-        "customer_details", "customer_email", "integration_identifier", "invoice", "locale", "origin_context",
-        "payment_intent", "payment_link", "payment_method_configuration_details", "permissions",
-        "presentment_details", "recovered_from", "saved_payment_method_options", "setup_intent",
-        "shipping_address_collection", "shipping_cost", "submit_type", "subscription", "success_url",
-        "wallet_options",
+        "after_expiration", "allow_promotion_codes", "billing_address_collection", "cancel_url",
+        "client_reference_id", "client_secret", "collected_information", "consent", "consent_collection",
+        "currency_conversion", "customer", "customer_details", "customer_email", "integration_identifier",
+        "invoice", "locale", "origin_context", "payment_intent", "payment_link",
+        "payment_method_configuration_details", "permissions", "presentment_details", "recovered_from",
+        "saved_payment_method_options", "setup_intent", "shipping_address_collection", "shipping_cost",
+        "submit_type", "subscription", "success_url", "wallet_options",
     )  # fmt: skip
     return dict.fromkeys(nothing) | {
         "object": "checkout.session",

@@ -1,6 +1,7 @@
 """The web application on real services, a real database and a small made-up Stripe."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -29,17 +30,19 @@ TRACES = (
 
 
 @pytest.fixture
-async def stripe() -> AsyncIterator[TinyStripe]:
-    yield TinyStripe()
+def stripe() -> TinyStripe:
+    return TinyStripe()
 
 
-@pytest.fixture
-async def services(database_url: URL, tmp_path: Path, stripe: TinyStripe) -> AsyncIterator[Services]:
+@asynccontextmanager
+async def opened_services(
+    database_url: URL, data_dir: Path, stripe: TinyStripe, public_url: str = "http://club.test"
+) -> AsyncIterator[Services]:
     async with serve(stripe) as stripe_url:
         settings = made_up_settings(
-            tmp_path,
+            data_dir,
             **database_settings(database_url),
-            public_url="http://club.test",
+            public_url=public_url,
             stripe_secret_key="sk_test_made_up",
             stripe_api_base=stripe_url,
             stripe_webhook_secret=f"{SECRET},{OLD_SECRET}",
@@ -49,8 +52,16 @@ async def services(database_url: URL, tmp_path: Path, stripe: TinyStripe) -> Asy
             mail_from="River City FC <billing@club.test>",
         )
         services = build_services(settings, database_url)
+        try:
+            yield services
+        finally:
+            await services.close()
+
+
+@pytest.fixture
+async def services(database_url: URL, tmp_path: Path, stripe: TinyStripe) -> AsyncIterator[Services]:
+    async with opened_services(database_url, tmp_path, stripe) as services:
         yield services
-        await services.close()
 
 
 @pytest.fixture

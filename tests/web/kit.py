@@ -12,7 +12,7 @@ import httpx
 import orjson
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 SECRET = "whsec_test_current"
@@ -33,7 +33,7 @@ def signature(raw: bytes, secret: str = SECRET, *, at: float | None = None) -> s
     return f"t={moment},v1={digest}"
 
 
-def event(kind: str, **fields: Any) -> Event:
+def event(kind: str, **fields: object) -> Event:
     return {
         "id": f"evt_test_{next(_numbers)}",
         "object": "event",
@@ -43,9 +43,9 @@ def event(kind: str, **fields: Any) -> Event:
     }
 
 
-def session_event(kind: str = "completed", *, order_id: int | None, **given: Any) -> Event:
+def session_event(kind: str = "completed", *, order_id: int | None, **given: object) -> Event:
     """Tell of a Checkout Session over $150; without an order its metadata names none."""
-    fields = {
+    fields: dict[str, object] = {
         "id": "cs_test_1",
         "object": "checkout.session",
         "payment_status": "paid",
@@ -91,12 +91,15 @@ async def send_raw(client: httpx.AsyncClient, raw: bytes, signed: str | None) ->
 
 @dataclass
 class TinyStripe:
-    """Mints payment links and nothing else; an idempotency key gives the same link again."""
+    """Mints payment links, and has a page for each; an idempotency key gives the same link again."""
 
     minted: dict[str, Mapping[str, str]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     # What to answer instead, e.g. (402, {"type": "card_error"}).
     refusal: tuple[int, dict[str, str]] | None = None
+    pages_url: str = "https://pay.test"
+    # The visits of payment pages: path, and the address the browser told it came from.
+    visits: list[tuple[str, str | None]] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -104,12 +107,15 @@ class TinyStripe:
         await self._answer(request, form)(scope, receive, send)
 
     def _answer(self, request: Request, form: Mapping[str, str]) -> Response:
+        if request.method == "GET":
+            self.visits.append((request.url.path, request.headers.get("referer")))
+            return HTMLResponse('<link rel="icon" href="data:,"><title>Pay</title>')
         if self.refusal is not None:
             status, error = self.refusal
             return JSONResponse({"error": error}, status)
-        if request.method != "POST" or request.url.path != "/v1/payment_links":
+        if request.url.path != "/v1/payment_links":
             return JSONResponse({"error": {"type": "invalid_request_error", "message": "Unknown."}}, 404)
         key = request.headers["idempotency-key"]
         link_id = self.keys.setdefault(key, f"plink_test_{len(self.keys) + 1}")
         self.minted[link_id] = form
-        return JSONResponse({"id": link_id, "object": "payment_link", "url": f"https://pay.test/{link_id}"})
+        return JSONResponse({"id": link_id, "object": "payment_link", "url": f"{self.pages_url}/{link_id}"})

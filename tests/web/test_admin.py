@@ -17,7 +17,13 @@ from tests.web.kit import ADMIN_TOKEN
 
 PATH = "/admin/email/outstanding-balance"
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-NOBODY = {"blast_id": None, "recipients": 0, "emails_queued": 0, "skipped": [], "total_cents": 0}
+NOBODY: dict[str, object] = {
+    "blast_id": None,
+    "recipients": 0,
+    "emails_queued": 0,
+    "skipped": [],
+    "total_cents": 0,
+}
 
 
 async def blasts(services: Services) -> int:
@@ -53,12 +59,21 @@ async def add_family(services: Services, books: Books, email: str | None, *, con
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, "", "Bearer", "Bearer wrong", f"Basic {ADMIN_TOKEN}", ADMIN_TOKEN, "Bearer caf\u00e9", "Bearer another"],
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer wrong",
+        f"Basic {ADMIN_TOKEN}",
+        ADMIN_TOKEN,
+        "Bearer caf\u00e9",
+        "Bearer another",
+    ],
 )
 async def test_without_a_valid_token_nothing_happens(
     authorization: str | None, client: httpx.AsyncClient, services: Services, books: Books
 ) -> None:
-    headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
+    headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}
     answer = await client.post(PATH, headers=headers, params={"nonsense": "1"})
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert await blasts(services) == 0

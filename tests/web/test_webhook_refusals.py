@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[bytes, str | None]] = {
 @pytest.mark.parametrize("name", REFUSED)
 async def test_is_refused_without_a_trace(name: str, client: httpx.AsyncClient, services: Services) -> None:
     raw, signed = REFUSED[name]
-    headers = {} if signed is None else {"Stripe-Signature": signed.encode("latin-1")}
+    headers = {} if signed is None else {b"Stripe-Signature": signed.encode("latin-1")}
     answer = await client.post("/webhooks/stripe", content=raw, headers=headers)
     assert answer.status_code == 400
     assert set(answer.json()) == {"error"}
@@ -81,7 +81,7 @@ async def test_too_long_a_body_is_refused_however_it_comes(services: Services) -
 
 @pytest.mark.parametrize("length", ["10", "9" * 18, "-1", "\u00b2"])
 async def test_a_length_that_lies_is_not_believed(length: str, client: httpx.AsyncClient) -> None:
-    headers = {"Content-Length": length.encode("latin-1")}
+    headers = {b"Content-Length": length.encode("latin-1")}
     answer = await client.post("/webhooks/stripe", content=in_chunks(MAX_BODY_BYTES), headers=headers)
     assert answer.status_code == 413
 

@@ -12,8 +12,9 @@ from sandbox.stripe.sessions import expire, make_session
 
 PLAYED = frozenset(
     {
-        "cancel_url", "client_reference_id", "customer", "customer_creation", "customer_email", "expand", "expires_at",
-        "line_items", "metadata", "mode", "payment_intent_data", "payment_method_types", "success_url",
+        "cancel_url", "client_reference_id", "customer", "customer_creation", "customer_email", "expand",
+        "expires_at", "line_items", "metadata", "mode", "payment_intent_data", "payment_method_types",
+        "success_url",
     }
 )  # fmt: skip
 SHORTEST_SECONDS, LONGEST_SECONDS = 30 * 60, 24 * 60 * 60

@@ -31,9 +31,7 @@ def _create_refund(books: Books, call: Call) -> Json:
     charge = _charge_to_refund(books, params)
     metadata = merged({}, params.get("metadata"))
     try:
-        return make_refund(
-            books, charge, params.get("amount"), reason=params.get("reason"), metadata=metadata
-        )
+        return make_refund(books, charge, params.get("amount"), reason=params.get("reason"), metadata=metadata)
     except NotPossibleError as error:
         code = "charge_already_refunded" if charge["refunded"] else None
         raise RefusedError(str(error), code=code, param=None if code else "amount") from None

@@ -1,0 +1,92 @@
+"""The window in which a blast is put together. Pure: who it reaches in, a view out."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from slack_sdk.models.blocks import InputBlock, Option, PlainTextInputElement, SectionBlock
+from slack_sdk.models.views import View
+
+from bot.blocks import OPTIONS, TITLE_TEXT, context, option, plain, section, select
+from bot.text import count_of, cut, escape
+from bot.values import read_id
+from core.audiences import Audience, AudienceQuery
+from core.models.statuses import EmailType
+from core.money import format_money
+from core.teams import TeamName
+
+CALLBACK_ID = "blast"
+AUDIENCE, NOTE = "blast_audience", "blast_note"
+LONGEST_NOTE = 1000
+_EVERYONE = "everyone"
+_TEAMS_SHOWN = OPTIONS - 1
+_NAMES_SHOWN = 8
+_NAME = 60
+
+
+def blast_modal(teams: Sequence[TeamName], numbers: str) -> View:
+    """Return the window; `numbers` is mrkdwn."""
+    audiences = [option("Everyone who owes something", _EVERYONE)]
+    audiences += [option(team.name, str(team.id)) for team in teams[:_TEAMS_SHOWN]]
+    blocks = [_audience_input(audiences), _numbers(numbers), _note_input()]
+    if more := len(teams) - _TEAMS_SHOWN:
+        if more > 0:
+            blocks.append(context(f"{count_of(more, 'team')} did not fit into the list."))
+    return View(
+        type="modal",
+        callback_id=CALLBACK_ID,
+        title=plain("Balance blast", TITLE_TEXT),
+        submit=plain("Ask for approval", TITLE_TEXT),
+        close=plain("Not now", TITLE_TEXT),
+        blocks=blocks,
+    )
+
+
+def _audience_input(audiences: list[Option]) -> InputBlock:
+    element = select("Choose who", AUDIENCE, audiences)
+    element.initial_option = audiences[0]
+    return InputBlock(block_id=AUDIENCE, label=plain("Who", 2000), element=element, dispatch_action=True)
+
+
+def _numbers(numbers: str) -> SectionBlock:
+    return section(numbers, block_id="blast_numbers")
+
+
+def _note_input() -> InputBlock:
+    return InputBlock(
+        block_id=NOTE,
+        label=plain("A note to add to the mail", 2000),
+        element=PlainTextInputElement(action_id=NOTE, multiline=True, max_length=LONGEST_NOTE),
+        hint=plain("It stands above the list of what the family owes. Families see it word for word.", 2000),
+        optional=True,
+    )
+
+
+def read_audience(value: str) -> AudienceQuery:
+    """Return the audience that was chosen.
+
+    Raises:
+        InvalidInputError: where it is no choice of ours.
+    """
+    team_id = None if value == _EVERYONE else read_id(value)
+    return AudienceQuery(EmailType.OUTSTANDING_BALANCE, team_id=team_id)
+
+
+def audience_in_words(audience: Audience, currency: str) -> str:
+    """Return whom a blast would reach, and who is left out and why, as mrkdwn."""
+    if audience.recipients:
+        families = count_of(len(audience.recipients), "family", "families")
+        total = format_money(audience.total_cents, currency)
+        lines = [f"*{families}* would get a mail, over *{total}* altogether."]
+    else:
+        lines = ["Nobody would get a mail."]
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for skipped in audience.skipped:
+        by_reason[skipped.reason].append(skipped.parent_name or "no name")
+    return "\n".join([*lines, *(_left_out(reason, names) for reason, names in by_reason.items())])
+
+
+def _left_out(reason: str, names: list[str]) -> str:
+    shown = [escape(cut(name, _NAME)) for name in names[:_NAMES_SHOWN]]
+    if more := len(names) - len(shown):
+        shown.append(f"{more:,} more")
+    return f"• Left out, {escape(reason)}: {count_of(len(names), 'family', 'families')} ({', '.join(shown)})"

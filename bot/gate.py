@@ -1,0 +1,122 @@
+"""The one gate before every handler: which club, who asks, may they."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.background import Background
+from bot.people import People, Role
+from bot.reply import Reply, wrong_on_our_side
+from bot.text import mention
+from bot.workspace import Workspace
+from core.club import Club
+from core.errors import NotAllowedError, SidelineError
+from core.references import new_reference
+from core.services import Services
+
+log = structlog.get_logger(__name__)
+
+NOT_FROM_HERE = "Sideline is not set up for this workspace."
+NOT_ON_THE_LIST = (
+    "This is your club's billing desk, and you are not on its list yet. "
+    "If you look after a team, please ask the people who run Sideline to add you."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: somebody of this club who may look families up; an admin may do everything."""
+
+    club: Club
+    user_id: str
+    role: Role
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this person may also charge, blast, approve and match."""
+        return self.role is Role.ADMIN
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every handler works with."""
+
+    services: Services
+    client: AsyncWebClient
+    people: People
+    workspace: Workspace
+    background: Background
+
+    def require_admin(self, asker: Asker, what: str) -> None:
+        """Check the right where it is used.
+
+        Raises:
+            NotAllowedError: naming who may.
+        """
+        if not asker.is_admin:
+            admins = " or ".join(self.people.admin_ids()[:5])
+            raise NotAllowedError(f"Only admins can {what}. Please ask {admins or 'one of them'}.")
+
+
+def guard(app: AsyncApp, desk: Desk) -> None:
+    """Put the gate before all handlers, and catch what any of them raises.
+
+    Handlers get `asker` and `reply` as arguments.
+    """
+
+    async def gate(
+        context: AsyncBoltContext,
+        body: dict[str, Any],
+        ack: AsyncAck,
+        next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt passes arguments by name
+    ) -> BoltResponse | None:
+        reply = context["reply"] = Reply(body, ack, desk.client, desk.background)
+        user_id = context.user_id or ""
+        role = await desk.people.role(user_id)
+        if role is None:
+            log.info("slack_request_refused", user=user_id)
+            # The home tab is theirs to open; it says so kindly.
+            if body.get("event", {}).get("type") != "app_home_opened":
+                return await reply.say(NOT_ON_THE_LIST)
+        context["asker"] = None if role is None else Asker(context["club"], user_id, role)
+        await next()
+        return None
+
+    async def answer_error(error: Exception, context: AsyncBoltContext, body: dict[str, Any]) -> BoltResponse:
+        reply = context.get("reply") or Reply(body, context.ack, desk.client, desk.background)
+        if isinstance(error, SidelineError):
+            log.info("answered_with_error", error=str(error))
+            return await reply.error(error)
+        reference = new_reference()
+        log.error("slack_request_failed", reference=reference, exc_info=error)
+        return await reply.say(wrong_on_our_side(reference))
+
+    app.use(gate)
+    app.error(answer_error)
+
+
+def authorizer(workspace: Workspace) -> Callable[..., Awaitable[AuthorizeResult | None]]:
+    """Return what refuses requests from workspaces that are no club's, and puts the club into the context."""
+
+    async def authorize(context: AsyncBoltContext, team_id: str | None) -> AuthorizeResult | None:
+        club = await workspace.club_of(team_id)
+        if club is None:
+            log.warning("foreign_workspace_refused", team=team_id)
+            return None
+        context["club"] = club
+        return workspace.known_identity(team_id)
+
+    return authorize
+
+
+def admins_in_words(people: People) -> str:
+    """Return the admins as mrkdwn, for those who have to ask one."""
+    return " or ".join(mention(user_id) for user_id in people.admin_ids()[:5]) or "one of the admins"

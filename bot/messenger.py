@@ -1,0 +1,161 @@
+"""The background's voice in Slack: notices, blasts' messages, and words to one person."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from slack_sdk.models.blocks import Block
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.blast_message import blast_blocks, blast_text
+from bot.notices import notice_blocks, notice_text
+from bot.slack_calls import SlackBusyError, SlackRefusedError, call
+from bot.text import escape, is_user_id
+from core.audiences import check_team
+from core.blasts import BlastView, load_blast
+from core.clock import local_date
+from core.club import Club, club_by_id
+from core.errors import InvalidInputError
+from core.models import Blast
+from core.notice_facts import NoticeView, claim_notice, finish_notice, release_notice
+from core.services import Services
+
+log = structlog.get_logger(__name__)
+
+# Slack takes about one message a second in a channel, and fifty updates a minute altogether.
+POSTS_A_SECOND, UPDATES_A_SECOND = 0.9, 0.7
+# What a message that is to be updated can't be any more; a new one takes its place.
+_GONE = {"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived"}
+
+
+class SlackMessenger:
+    """Posts to the club's channels; implements `core.messenger.Messenger`."""
+
+    def __init__(self, services: Services, client: AsyncWebClient) -> None:
+        self._services = services
+        self._client = client
+
+    async def post_notice(self, notice_id: int) -> None:
+        """Post a notice to the payments channel, once.
+
+        Raises:
+            SlackBusyError: not posted; the queue tries again.
+        """
+        async with self._services.database.transaction() as conn:
+            notice = await claim_notice(conn, notice_id)
+        if notice is None:
+            return
+        channel = self._services.settings.slack_payments_channel
+        if channel is None:
+            await self._give_up(notice_id, "SLACK_PAYMENTS_CHANNEL is not set")
+            return
+        try:
+            ts = await self._post_notice(notice, channel)
+        except SlackRefusedError as error:
+            await self._give_up(notice_id, str(error))
+        except SlackBusyError as error:
+            await self._put_back(notice_id, error)
+            raise
+        else:
+            async with self._services.database.transaction() as conn:
+                await finish_notice(conn, notice_id, channel=channel, ts=ts)
+
+    async def _post_notice(self, notice: NoticeView, channel: str) -> str:
+        today = local_date(self._services.clock(), notice.club.time_zone)
+        return await self._post(channel, notice_text(notice), notice_blocks(notice, today))
+
+    async def _give_up(self, notice_id: int, words: str) -> None:
+        log.error("notice_not_posted", notice_id=notice_id, error=words)
+        async with self._services.database.transaction() as conn:
+            await release_notice(conn, notice_id, words, for_good=True)
+
+    async def _put_back(self, notice_id: int, error: SlackBusyError) -> None:
+        """Give the notice back, unless it may have arrived: then it stays claimed, and the next try says so."""
+        if not error.may_have_arrived:
+            async with self._services.database.transaction() as conn:
+                await release_notice(conn, notice_id, str(error), for_good=False)
+
+    async def refresh_blast_message(self, blast_id: int) -> None:
+        """Post a blast's message to the approvals channel, or bring it up to date.
+
+        One at a time for each blast, so that there is one message and an older state never overwrites a newer one.
+
+        Raises:
+            SlackBusyError: not done; the queue tries again.
+        """
+        channel = self._services.settings.approvals_channel
+        if channel is None:
+            log.warning("blast_message_not_posted", blast_id=blast_id, hint="SLACK_APPROVALS_CHANNEL is not set")
+            return
+        async with self._services.database.transaction() as conn:
+            lock = func.pg_advisory_xact_lock(func.hashtextextended(f"blast-message:{blast_id}", 0))
+            await conn.execute(select(lock))
+            tenant_id = await conn.scalar(select(Blast.tenant_id).where(Blast.id == blast_id))
+            if tenant_id is None:
+                return
+            club = await club_by_id(conn, tenant_id)
+            blast = await load_blast(conn, tenant_id, blast_id)
+            try:
+                await self._show_blast(conn, channel, club, blast)
+            except SlackRefusedError as error:
+                log.error("blast_message_not_posted", blast_id=blast_id, error=str(error))  # noqa: TRY400 - the sentence says it all
+
+    async def _show_blast(self, conn: AsyncConnection, channel: str, club: Club, blast: BlastView) -> None:
+        text, blocks = blast_text(blast, club), blast_blocks(blast, club, await _audience(conn, blast))
+        if blast.slack_channel and blast.slack_ts:
+            if await self._update(blast.slack_channel, blast.slack_ts, text, blocks):
+                return
+        metadata = {"event_type": "sideline_blast", "event_payload": {"blast_id": blast.id}}
+        ts = await self._post(channel, text, blocks, metadata)
+        await conn.execute(update(Blast).where(Blast.id == blast.id).values(slack_channel=channel, slack_ts=ts))
+
+    async def _update(self, channel: str, ts: str, text: str, blocks: Sequence[Block]) -> bool:
+        """Update a message of ours; say whether it is still there."""
+        await self._services.pacer.wait("slack:chat.update", UPDATES_A_SECOND)
+        try:
+            await call(self._client.chat_update(channel=channel, ts=ts, text=text, blocks=list(blocks)))
+        except SlackRefusedError as error:
+            if error.code in _GONE:
+                return False
+            raise
+        return True
+
+    async def tell_person(self, tenant_id: int, user_id: str, text: str) -> None:  # noqa: ARG002 - the task's signature
+        """Tell one person in private; `text` is plain. Callers that are no people are told nothing.
+
+        Raises:
+            SlackBusyError: not told; the queue tries again.
+        """
+        if not is_user_id(user_id):
+            return
+        try:
+            await self._post(user_id, escape(text), [])
+        except SlackRefusedError as error:
+            log.error("person_not_told", user=user_id, error=str(error))  # noqa: TRY400 - the sentence says it all
+
+    async def _post(
+        self, channel: str, text: str, blocks: Sequence[Block], metadata: dict[str, Any] | None = None
+    ) -> str:
+        await self._services.pacer.wait(f"slack:{channel}", POSTS_A_SECOND)
+        posted = self._client.chat_postMessage(
+            channel=channel,
+            text=text,
+            blocks=list(blocks) or None,
+            metadata=metadata,
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+        return str((await call(posted))["ts"])
+
+
+async def _audience(conn: AsyncConnection, blast: BlastView) -> str:
+    if blast.query.email is not None:
+        return f"The family of {blast.query.email}"
+    if blast.query.team_id is None:
+        return "Everyone who owes something"
+    try:
+        return await check_team(conn, blast.tenant_id, blast.query.team_id)
+    except InvalidInputError:
+        return "A team that doesn't exist any more"

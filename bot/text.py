@@ -1,0 +1,79 @@
+"""Text that people typed, made harmless where it is put into Slack's messages.
+
+Follows Slack's "Formatting text for app surfaces": `&`, `<` and `>` are control characters, and `*`, `_`, `~`
+and backticks format what stands between them.
+"""
+
+import re
+import unicodedata
+
+# A zero-width joiner of words: with one on either side, a sign neither opens nor closes formatting.
+_JOINER = "\u2060"
+# Inside a word an underscore formats nothing, and addresses have to stay fit for copying.
+_FORMATTING = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)")
+_USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
+# In a sentence an id has to have a digit, so that no capitalized word passes for one.
+_USER_ID_IN_SENTENCE = re.compile(r"\b[UW](?=[A-Z0-9]*[0-9])[A-Z0-9]{2,}\b")
+_ACTORS = {"cli": "the terminal", "admin-api": "the admin endpoint"}
+
+
+def one_line(text: str) -> str:
+    """Return text without line breaks and control characters: for names, subjects, errors of others."""
+    return " ".join("".join(" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text).split())
+
+
+def escape(text: str) -> str:
+    """Return text on one line that mrkdwn shows as it is and takes for nothing else."""
+    return _escape(one_line(text))
+
+
+def quote(text: str) -> str:
+    """Return text of several lines as a mrkdwn quotation."""
+    return "\n".join(f"> {_escape(one_line(line))}" for line in text.strip().splitlines())
+
+
+def _escape(text: str) -> str:
+    text = _FORMATTING.sub(lambda sign: f"{_JOINER}{sign[0]}{_JOINER}", text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def cut(text: str, limit: int) -> str:
+    """Return plain text of at most `limit` characters, with an ellipsis where something was cut off."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def cut_lines(lines: list[str], limit: int) -> str:
+    """Return as many whole lines of mrkdwn as fit into `limit` characters, and say how many did not.
+
+    Only whole lines are left out: a cut in the middle could fall into an escape or a mention.
+    """
+    kept: list[str] = []
+    room = limit - len("…and 99,999 more")
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            return "\n".join([*kept, f"…and {len(lines) - len(kept):,} more"])
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def is_user_id(actor: str) -> bool:
+    """Say whether an actor is a person in Slack."""
+    return _USER_ID.fullmatch(actor) is not None
+
+
+def mention(actor: str | None) -> str:
+    """Return an actor as mrkdwn: people as mentions, others in words."""
+    if actor is None:
+        return "somebody"
+    return f"<@{actor}>" if is_user_id(actor) else escape(_ACTORS.get(actor, actor))
+
+
+def escape_sentence(sentence: str) -> str:
+    """Return a sentence of ours as mrkdwn, the ids of people in it as mentions."""
+    return _USER_ID_IN_SENTENCE.sub(lambda found: f"<@{found[0]}>", escape(sentence))
+
+
+def count_of(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun: `1 family`, `1,200 families`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

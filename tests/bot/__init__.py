@@ -1,0 +1,1 @@
+"""The bot, spoken to as Slack and people do."""
