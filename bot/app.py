@@ -11,7 +11,7 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import lookup
+from bot import blasts, dues, home, lookup, matching, resend, shortcut
 from bot.background import Background
 from bot.gate import NOT_FROM_HERE, Desk, authorizer, guard
 from bot.people import People
@@ -79,7 +79,7 @@ def build_bot(services: Services) -> Bot:
             name="sideline",
             logger=QUIET,
             client=client,
-            authorize=authorizer(desk.workspace),
+            authorize=authorizer(desk.workspace),  # type: ignore[arg-type] # None refuses, as its own code says
             user_facing_authorize_error_message=NOT_FROM_HERE,
             # Without one (Socket Mode), nobody may know what a signature would be made with.
             signing_secret=given.get_secret_value() if given else secrets.token_hex(),
@@ -88,8 +88,8 @@ def build_bot(services: Services) -> Bot:
             attaching_function_token_enabled=False,
         )
     guard(app, desk)
-    for room in (lookup,):
-        room.register(app, desk)
+    for part in (lookup, resend, blasts, matching, dues, home, shortcut):
+        part.register(app, desk)
     return Bot(app, desk)
 
 

@@ -1,4 +1,4 @@
-"""Work that goes on after Slack has its acknowledgement. Whatever must not be lost belongs into the queue instead."""
+"""Work that goes on after Slack has its acknowledgement. What must not be lost belongs into the queue."""
 
 import asyncio
 from collections.abc import Coroutine

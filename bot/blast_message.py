@@ -75,7 +75,7 @@ def _facts(blast: BlastView, club: Club, audience: str) -> Block:
     }
     if blast.skipped:
         reasons = sorted(blast.skipped.items(), key=lambda pair: -pair[1])
-        table["Left out"] = "\n".join(f"{count:,} – {escape(cut(reason, _REASON))}" for reason, count in reasons)
+        table["Left out"] = "\n".join(f"{count:,}: {escape(cut(reason, _REASON))}" for reason, count in reasons)
     return fields(table)
 
 
@@ -91,9 +91,15 @@ def _counted(blast: BlastView) -> str:
 def _outcome(blast: BlastView) -> str:
     if blast.status is BlastStatus.CANCELED:
         sent = blast.count(RecipientStatus.SENT)
-        return f"🚫 Canceled. {_families(sent)} had been mailed already." if sent else "🚫 Canceled. Nobody was mailed."
+        return (
+            f"🚫 Canceled. {_families(sent)} had been mailed already."
+            if sent
+            else "🚫 Canceled. Nobody was mailed."
+        )
     lines = [f"✅ *Done*: {_counted(blast)}" if blast.status is BlastStatus.DONE else _progress(blast)]
-    lines += [f"• {escape(cut(each.parent_name, _NAME))}: {escape(cut(each.reason, _REASON))}" for each in blast.failures]
+    lines += [
+        f"• {escape(cut(each.parent_name, _NAME))}: {escape(cut(each.reason, _REASON))}" for each in blast.failures
+    ]
     shown = blast.count(RecipientStatus.FAILED) + blast.count(RecipientStatus.UNCERTAIN)
     if more := shown - len(blast.failures):
         lines.append(f"…and {more:,} more")
@@ -111,7 +117,11 @@ def _progress(blast: BlastView) -> str:
 def _buttons(blast: BlastView, club: Club) -> list[InteractiveElement]:
     value = str(blast.id)
     if blast.status is BlastStatus.DRAFT:
-        return [_approve(blast, club), button("Send a test to me", "blast_send_test", value), _cancel(value, "Cancel the blast")]
+        return [
+            _approve(blast, club),
+            button("Send a test to me", "blast_send_test", value),
+            _cancel(value, "Cancel the blast"),
+        ]
     if blast.status in {BlastStatus.APPROVED, BlastStatus.SENDING}:
         return [_cancel(value, "Stop the blast")]
     if blast.status is BlastStatus.DONE and (failed := blast.count(RecipientStatus.FAILED)):

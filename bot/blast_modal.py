@@ -28,9 +28,8 @@ def blast_modal(teams: Sequence[TeamName], numbers: str) -> View:
     audiences = [option("Everyone who owes something", _EVERYONE)]
     audiences += [option(team.name, str(team.id)) for team in teams[:_TEAMS_SHOWN]]
     blocks = [_audience_input(audiences), _numbers(numbers), _note_input()]
-    if more := len(teams) - _TEAMS_SHOWN:
-        if more > 0:
-            blocks.append(context(f"{count_of(more, 'team')} did not fit into the list."))
+    if rest := teams[_TEAMS_SHOWN:]:
+        blocks.append(context(f"{count_of(len(rest), 'team')} did not fit into the list."))
     return View(
         type="modal",
         callback_id=CALLBACK_ID,

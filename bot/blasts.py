@@ -7,7 +7,15 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.response import BoltResponse
 
-from bot.blast_modal import AUDIENCE, CALLBACK_ID, LONGEST_NOTE, NOTE, audience_in_words, blast_modal, read_audience
+from bot.blast_modal import (
+    AUDIENCE,
+    CALLBACK_ID,
+    LONGEST_NOTE,
+    NOTE,
+    audience_in_words,
+    blast_modal,
+    read_audience,
+)
 from bot.gate import Asker, Desk
 from bot.reply import Reply
 from bot.slack_calls import SlackRefusedError, call
@@ -150,8 +158,10 @@ class Deciding:
             message_id=services.mailer.new_message_id(),
             subject_prefix="[Test] ",
         )
-        words = "It is what the first family on the list would get, with that family's own links: please don't pass it on."
-        await reply.send(f"A test is on its way to {escape(address)}. {words}")
+        await reply.send(
+            f"A test is on its way to {escape(address)}. It is what the first family on the list would get, with "
+            "that family's own links: please don't pass it on."
+        )
 
     async def _told(self, reply: Reply, blast_id: int, error: AlreadyDoneError) -> BoltResponse:
         """Say who was first, and bring the message up to date: it showed a button that was over."""

@@ -1,4 +1,4 @@
-"""The family card: a player with everything the family owes, and the buttons to help. Pure: card in, blocks out."""
+"""The family card: a player, all that the family owes, and the buttons to help. Pure: card in, blocks out."""
 
 from datetime import date
 
@@ -71,7 +71,7 @@ def _item(item: OwedItem, card: FamilyCard, today: date) -> list[Block]:
         return [section(f"{title}\n{amount_in_words(item)} · ⏳ bank payment on its way")]
     details = f"{amount_in_words(item)} · {due_in_words(item.due_date, today)}"
     if not item.is_payable:
-        return [section(f"{title}\n{details}\n✍️ contract not signed – can't be paid yet")]
+        return [section(f"{title}\n{details}\n✍️ contract not signed, can't be paid yet")]
     value = OrderValue(item.order_id, item.player_id).encode()
     buttons = actions(
         button("Re-send link", "resend_link", value, style="primary"),

@@ -15,7 +15,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.background import Background
 from bot.people import People, Role
 from bot.reply import Reply, wrong_on_our_side
-from bot.text import mention
 from bot.workspace import Workspace
 from core.club import Club
 from core.errors import NotAllowedError, SidelineError
@@ -115,8 +114,3 @@ def authorizer(workspace: Workspace) -> Callable[..., Awaitable[AuthorizeResult 
         return workspace.known_identity(team_id)
 
     return authorize
-
-
-def admins_in_words(people: People) -> str:
-    """Return the admins as mrkdwn, for those who have to ask one."""
-    return " or ".join(mention(user_id) for user_id in people.admin_ids()[:5]) or "one of the admins"

@@ -104,9 +104,9 @@ class SlackMessenger:
 
     async def _show_blast(self, conn: AsyncConnection, channel: str, club: Club, blast: BlastView) -> None:
         text, blocks = blast_text(blast, club), blast_blocks(blast, club, await _audience(conn, blast))
-        if blast.slack_channel and blast.slack_ts:
-            if await self._update(blast.slack_channel, blast.slack_ts, text, blocks):
-                return
+        posted = blast.slack_channel and blast.slack_ts
+        if posted and await self._update(str(blast.slack_channel), str(blast.slack_ts), text, blocks):
+            return
         metadata = {"event_type": "sideline_blast", "event_payload": {"blast_id": blast.id}}
         ts = await self._post(channel, text, blocks, metadata)
         await conn.execute(update(Blast).where(Blast.id == blast.id).values(slack_channel=channel, slack_ts=ts))

@@ -1,4 +1,4 @@
-"""What the payments channel is told, in words: one builder for each kind of notice. Pure: a notice in, blocks out."""
+"""What the payments channel is told, in words: a builder for each kind of notice. Pure: notice in, blocks out."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -81,9 +81,8 @@ def _still_owed(order: OrderFacts, today: date) -> Block:
     for item in items[:_ITEMS_SHOWN]:
         whose = f"{escape(cut(item.player_name, _NAME))}, "
         lines.append(f"• {whose}{item_in_words(item)}, {due_in_words(item.due_date, today)}")
-    if more := len(items) - _ITEMS_SHOWN:
-        if more > 0:
-            lines.append(f"…and {count_of(more, 'more item')}")
+    if rest := items[_ITEMS_SHOWN:]:
+        lines.append(f"…and {count_of(len(rest), 'more item')}")
     return context("\n".join(lines))
 
 
@@ -91,7 +90,7 @@ def _payment(notice: NoticeView, today: date) -> list[Block]:
     order = _order(notice)
     method = METHODS[notice.facts["method"]]
     return [
-        section(f"✅ *Paid*: {_amount(notice)} {method}\n{_who(order)} – {_item(order)}"),
+        section(f"✅ *Paid*: {_amount(notice)} {method}\n{_who(order)}: {_item(order)}"),
         _still_owed(order, today),
     ]
 
@@ -101,9 +100,9 @@ def _second_payment(notice: NoticeView, today: date) -> list[Block]:
     method = METHODS[notice.facts["method"]]
     return [
         section(
-            f"⚠️ *Paid twice*: another {_amount(notice)} {method}\n{_who(order)} – {_item(order)}\n"
-            "This was paid before, so the family probably gets this payment back. To refund it: open Stripe, "
-            f"Payments, look for {escape(order.parent_name) or 'the family'} and {_amount(notice)}, choose the later "
+            f"⚠️ *Paid twice*: another {_amount(notice)} {method}\n{_who(order)}: {_item(order)}\n"
+            "This was paid before, so the family probably gets this payment back. To refund it: open Payments in "
+            f"Stripe, look for {escape(order.parent_name) or 'the family'} and {_amount(notice)}, choose the later "
             "one, then “Refund”. We post here when it is done."
         ),
         _still_owed(order, today),
@@ -114,7 +113,7 @@ def _processing(notice: NoticeView, today: date) -> list[Block]:
     order = _order(notice)
     return [
         section(
-            f"⏳ *Bank payment on its way*: {_amount(notice)}\n{_who(order)} – {_item(order)}\n"
+            f"⏳ *Bank payment on its way*: {_amount(notice)}\n{_who(order)}: {_item(order)}\n"
             "Banks take a few days. Nobody is asked for it meanwhile."
         ),
         _still_owed(order, today),
@@ -125,7 +124,7 @@ def _payment_failed(notice: NoticeView, today: date) -> list[Block]:
     order = _order(notice)
     return [
         section(
-            f"❌ *Bank payment failed*: {_amount(notice)}\n{_who(order)} – {_item(order)}\n"
+            f"❌ *Bank payment failed*: {_amount(notice)}\n{_who(order)}: {_item(order)}\n"
             "It is owed again. The link in the family's mails works for another try."
         ),
         _still_owed(order, today),
@@ -134,7 +133,7 @@ def _payment_failed(notice: NoticeView, today: date) -> list[Block]:
 
 def _refund(notice: NoticeView, today: date) -> list[Block]:
     order = _order(notice)
-    words = f"↩️ *Given back*: {_amount(notice)}\n{_who(order)} – {_item(order)}"
+    words = f"↩️ *Given back*: {_amount(notice)}\n{_who(order)}: {_item(order)}"
     return [section(words), _still_owed(order, today)]
 
 
@@ -144,7 +143,7 @@ def _dispute_opened(notice: NoticeView, today: date) -> list[Block]:
     because = f" The bank's reason: {escape(cut(reason, _TEXT))}." if reason else ""
     return [
         section(
-            f"⚠️ *Payment disputed*: {_amount(notice)}\n{_who(order)} – {_item(order)}\n"
+            f"⚠️ *Payment disputed*: {_amount(notice)}\n{_who(order)}: {_item(order)}\n"
             f"Somebody asked the bank for this money back.{because}\n"
             f"{_deadline(notice.facts.get('due_by'), notice.club, today)} In Stripe, open the payment and choose "
             "“Counter dispute” or “Accept dispute”. Asking the family first often settles it."
@@ -166,7 +165,7 @@ def _dispute_closed(notice: NoticeView, _today: date) -> list[Block]:
         outcome = "✅ the club keeps the money"
     elif status in _DISPUTES_LOST:
         outcome = "❌ the money went back to the family"
-    return [section(f"*Dispute closed*: {_amount(notice)}, {outcome}\n{_who(order)} – {_item(order)}")]
+    return [section(f"*Dispute closed*: {_amount(notice)}, {outcome}\n{_who(order)}: {_item(order)}")]
 
 
 def _unmatched(notice: NoticeView, _today: date) -> list[Block]:
@@ -194,7 +193,7 @@ def unmatched_blocks(payment: Unmatched, matched_to: OrderFacts | None) -> list[
 
 
 def _match(payment: Unmatched, order: OrderFacts | None) -> str:
-    to = f" to {_who(order)} – {_item(order)}" if order is not None else ""
+    to = f" to {_who(order)}: {_item(order)}" if order is not None else ""
     return f"✅ Matched by {mention(payment.matched_by)}{to}"
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from core.names import name_words
 
@@ -10,7 +11,7 @@ _MOST_NAME_WORDS = 6
 _SHORTEST_STEM = 3
 # Links, mentions and channels as Slack writes them into a message's text.
 _CONTROL = re.compile(r"<[^<>]*>")
-_WORD = re.compile(r"[^\W\d_][\w'’.-]*")
+_WORD = re.compile(r"[^\W\d_][\w'\u2019.-]*")
 _MOST_NAMES = 8
 
 
@@ -25,7 +26,7 @@ def name_and_item(text: str) -> Iterator[tuple[str, str]]:
 
 
 def describes(typed: str, description: str) -> bool:
-    """Say whether each typed word fits one of a description's: `dec` and `december` fit `Monthly fee, Dec 2026`."""
+    """Say whether each typed word fits a description's: `dec` and `december` fit `Fee, Dec 2026`."""
     known = name_words(description)
     return all(any(_fits(word, other) for other in known) for word in name_words(typed))
 
@@ -41,8 +42,8 @@ def is_full_name(typed: str, first_name: str, last_name: str) -> bool:
 
 def likely_names(text: str) -> list[str]:
     """Return what in a message may be names, the likelier first: capitalized neighbours, then any neighbours."""
-    words = [word.strip("'’.-") for word in _WORD.findall(_CONTROL.sub(" ", text))]
-    words = [word.removesuffix("'s").removesuffix("’s") for word in words if word]
+    words = [word.strip("'\u2019.-") for word in _WORD.findall(_CONTROL.sub(" ", text))]
+    words = [word.removesuffix("'s").removesuffix("\u2019s") for word in words if word]
     found = [*_pairs(words, only_capitalized=True), *_pairs(words, only_capitalized=False)]
     found += [word for word in words if word[0].isupper()]
     return list(dict.fromkeys(found))[:_MOST_NAMES]
@@ -51,6 +52,6 @@ def likely_names(text: str) -> list[str]:
 def _pairs(words: Sequence[str], *, only_capitalized: bool) -> list[str]:
     return [
         f"{left} {right}"
-        for left, right in zip(words, words[1:], strict=False)
+        for left, right in pairwise(words)
         if not only_capitalized or (left[0].isupper() and right[0].isupper())
     ]

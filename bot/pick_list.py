@@ -40,7 +40,7 @@ def player_options(hits: Sequence[PlayerHit]) -> list[Option]:
 
 def pick_list(heading: str, hits: Sequence[PlayerHit]) -> list[Block]:
     """Return the players under a heading (mrkdwn), to choose one from."""
-    lines = [f"• *{escape(cut(full_name(hit), _NAME))}* – {_team_and_parent(hit)}" for hit in hits]
+    lines = [f"• *{escape(cut(full_name(hit), _NAME))}*, {_team_and_parent(hit)}" for hit in hits]
     return [section("\n".join([heading, *lines])), actions(player_select("Choose a player", hits))]
 
 

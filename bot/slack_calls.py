@@ -23,10 +23,8 @@ QUIET.setLevel(logging.ERROR)
 
 DEFAULT_RETRY_SECONDS = 5.0
 # Slack's own name of an error that passes. All others it repeats however often it is asked.
-_PASSING = {
-    "ratelimited",
-    "rate_limited",
-    "message_limit_exceeded",
+_RATE_LIMITED = {"ratelimited", "rate_limited", "message_limit_exceeded"}
+_PASSING = _RATE_LIMITED | {
     "internal_error",
     "fatal_error",
     "request_timeout",
@@ -45,11 +43,15 @@ _WORDS = {
 
 
 class SlackBusyError(SlackUnavailableError):
-    """Slack asked to come back after `retry_after` seconds, or did not answer."""
+    """Slack asked to come back after `retry_after` seconds, or did not answer.
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    `may_have_arrived`: whether it may have done what it was asked all the same.
+    """
+
+    def __init__(self, message: str, retry_after: float, *, may_have_arrived: bool) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.may_have_arrived = may_have_arrived
 
 
 class SlackRefusedError(SidelineError):
@@ -95,22 +97,27 @@ async def call(asked: Awaitable[AsyncSlackResponse], *, within: float | None = N
     except SlackApiError as error:
         raise _typed(error) from error
     except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
-        raise SlackBusyError("Slack did not answer; please try again.", DEFAULT_RETRY_SECONDS) from error
+        raise _unanswered("Slack did not answer; please try again.") from error
     # An answer that is no JSON comes as text, or as nothing at all.
     if not isinstance(answer.data, dict):
-        raise SlackBusyError("Slack's answer could not be read; please try again.", DEFAULT_RETRY_SECONDS)
+        raise _unanswered("Slack's answer could not be read; please try again.")
     return answer.data | {"scopes": answer.headers.get("x-oauth-scopes", "")}
+
+
+def _unanswered(words: str) -> SlackBusyError:
+    return SlackBusyError(words, DEFAULT_RETRY_SECONDS, may_have_arrived=True)
 
 
 def _typed(error: SlackApiError) -> SidelineError:
     response: Any = error.response
-    status = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    status: int = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
     data = getattr(response, "data", None)
     code = str(data.get("error", "")) if isinstance(data, dict) else ""
-    if status == 429 or status >= 500 or not code or code in _PASSING:
-        seconds = _retry_after(getattr(response, "headers", None) or {})
-        return SlackBusyError("Slack is busy right now; please try again.", seconds)
-    return SlackRefusedError(code)
+    if status < 500 and code and code not in _PASSING:
+        return SlackRefusedError(code)
+    seconds = _retry_after(getattr(response, "headers", None) or {})
+    refused = status == 429 or code in _RATE_LIMITED
+    return SlackBusyError("Slack is busy right now; please try again.", seconds, may_have_arrived=not refused)
 
 
 def _retry_after(headers: Any) -> float:  # noqa: ANN401 - three kinds of mapping, by what went wrong

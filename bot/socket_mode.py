@@ -21,11 +21,11 @@ async def keep_connected(app: AsyncApp, client: AsyncWebClient, app_token: str) 
         return
     handler = AsyncSocketModeHandler(app, app_token, logger=QUIET, web_client=client)
     try:
-        await handler.connect_async()
+        await handler.connect_async()  # type: ignore[no-untyped-call]
         log.info("socket_mode_connected")
         await asyncio.Event().wait()
     finally:
-        await handler.close_async()
+        await handler.close_async()  # type: ignore[no-untyped-call]
 
 
 async def _is_accepted(client: AsyncWebClient, app_token: str) -> bool:

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from bot.text import count_of, escape
 from core.balances import OwedItem
-from core.money import format_money
 from core.models.statuses import ContractStatus, EmailStatus, EmailType, PaymentMethod
+from core.money import format_money
 
 CONTRACTS: Mapping[str, str] = {
     ContractStatus.SIGNED: "✅ signed",

@@ -152,7 +152,7 @@ class Story:
         self.tell("An admin drafts a balance blast; the approvals channel is asked", _plain(approval))
         refused = await slack.press(COACH, approval, "blast_approve")
         self._check(not mailbox.messages, "a coach could approve")
-        self.tell("A coach presses Approve and may not", refused.messages[-1].text)
+        self.tell("A coach presses Approve and may not", _plain(await refused.message()))
         await asyncio.gather(
             slack.press(ADMIN, approval.snapshot(), "blast_approve", stale=True),
             slack.press(TREASURER, approval.snapshot(), "blast_approve", stale=True),

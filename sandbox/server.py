@@ -24,7 +24,9 @@ async def serve(app: Any, port: int = 0, *, lifespan: Literal["on", "off"] = "of
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
-    config = uvicorn.Config(app, lifespan=lifespan, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, lifespan=lifespan, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    )
     server = _QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -71,6 +71,7 @@ async def open_world(
         home = home_app(slack, stripe, mailbox)
         home_url = await stack.enter_async_context(serve(home, home_port))
         yield World(slack, stripe, mailbox, home_url, product_url)
+        await stripe.close()
 
 
 def _furnish(slack: SlackStandIn) -> None:

@@ -1,11 +1,11 @@
 """A small club with a bot, and a strict stand-in of Slack that the club's people act in."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import asyncio
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text

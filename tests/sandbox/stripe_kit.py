@@ -9,7 +9,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from stripe import HTTPXClient, StripeClient
 
 from sandbox.server import serve
@@ -94,10 +94,13 @@ async def account(*, auto_deliver: bool = False, max_per_second: int | None = No
         max_per_second=max_per_second,
         retry_pauses=(0.01, 0.01),
     )
-    product = Starlette(routes=[Route("/webhooks/stripe", webhook.take, methods=["POST"])])
-    async with serve(stand_in.app) as address, serve(product) as product_address:
+    # One server for both ends, since starting and stopping one is what a test waits for.
+    both = Starlette(
+        routes=[Route("/webhooks/stripe", webhook.take, methods=["POST"]), Mount("/", app=stand_in.app)]
+    )
+    async with serve(both) as address:
         stand_in.base_url = address
-        stand_in.webhook_url = f"{product_address}/webhooks/stripe"
+        stand_in.webhook_url = f"{address}/webhooks/stripe"
         http = HTTPXClient()
         client = StripeClient(KEY, base_addresses={"api": address}, http_client=http, max_network_retries=0)
         try:

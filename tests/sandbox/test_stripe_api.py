@@ -5,7 +5,7 @@ import httpx
 import pytest
 import stripe
 
-from sandbox.stripe import Fault
+from sandbox.stripe import Fault, StripeStandIn
 from sandbox.stripe.faults import Kind
 from tests.sandbox.stripe_kit import KEY, account, link_parameters
 
@@ -81,15 +81,17 @@ async def test_a_deactivated_link_opens_no_session_and_its_sessions_can_be_expir
     ],
 )
 async def test_what_stripe_refuses_is_refused(form: str, code: str | None, param: str) -> None:
-    async with account() as club, httpx.AsyncClient(base_url=club.stripe.base_url, auth=(KEY, "")) as http:
+    stand_in = StripeStandIn(secret_key=KEY, webhook_secret="whsec_made_up")
+    transport = httpx.ASGITransport(stand_in.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://stripe.test", auth=(KEY, "")) as http:
         answer = await http.post("/v1/payment_links", content=form, headers=FORM)
         error = answer.json()["error"]
         assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
         assert (error.get("code"), error["param"]) == (code, param)
         assert answer.headers["request-id"].startswith("req_")
-        assert club.stripe.payment_links == {}
-        assert club.stripe.books.products == {}
-        assert club.stripe.events == {}
+        assert stand_in.payment_links == {}
+        assert stand_in.books.products == {}
+        assert stand_in.events == {}
 
 
 async def test_only_the_key_opens_it() -> None:
