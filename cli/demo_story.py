@@ -115,9 +115,8 @@ class Story:
     async def _unmatched_payment(self) -> None:
         stripe, slack = self._world.stripe, self._world.slack
         before = len(self._posted(PAYMENTS))
-        await stripe.pay(
-            await stripe.open_link(await self._link_of_another_program()), email="ana.silva@example.com"
-        )
+        session_id = await stripe.open_link(await self._link_of_another_program())
+        await stripe.pay(session_id, email="ana.silva@example.com", name="Ana Silva")
         await self._until(lambda: len(self._posted(PAYMENTS)) > before, "nobody was asked")
         question = self._posted(PAYMENTS)[-1]
         options = await slack.suggest(ADMIN, question, "payment_match", "")

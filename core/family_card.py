@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
-from core.balances import OwedItem, fetch_owed, item_name, player_name
+from core.balances import OwedItem, family_owes, item_name, player_name
+from core.errors import NotFoundError
 from core.models import EmailLog, Order, Parent, Payment, Player, Product, Team
 
 PAYMENTS_SHOWN = 5
@@ -65,8 +68,10 @@ async def load_family_card(conn: AsyncConnection, tenant_id: int, player_id: int
     Raises:
         NotFoundError: no such player in this club.
     """
-    row = await _player(conn, tenant_id, player_id)
-    items = await fetch_owed(conn, tenant_id, Order.parent_id == row.parent_id)
+    row = (await conn.execute(_CARD, {"player_id": player_id, "tenant_id": tenant_id})).one_or_none()
+    if row is None:
+        raise NotFoundError("That player isn't on the roster any more; please search again.")
+    items = await family_owes(conn, tenant_id, row.parent_id)
     # The player asked for comes first, the siblings after.
     items.sort(key=lambda item: item.player_id != player_id)
     mail = (
@@ -91,11 +96,11 @@ async def load_family_card(conn: AsyncConnection, tenant_id: int, player_id: int
     )
 
 
-async def _player(conn: AsyncConnection, tenant_id: int, player_id: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    sibling = select(Player.__table__).subquery("sibling")
+def _card() -> Select[*tuple[Any, ...]]:
+    sibling = aliased(Player)
     siblings = (
-        select(func.array_agg(func.btrim(sibling.c.first_name + " " + sibling.c.last_name)))
-        .where(sibling.c.parent_id == Player.parent_id, sibling.c.id != Player.id)
+        select(func.array_agg(func.btrim(sibling.first_name + " " + sibling.last_name)))
+        .where(sibling.parent_id == Player.parent_id, sibling.id != Player.id)
         .scalar_subquery()
     )
     last_mail = (
@@ -106,41 +111,44 @@ async def _player(conn: AsyncConnection, tenant_id: int, player_id: int):  # typ
         .lateral("last_mail")
     )
     return (
-        await conn.execute(
-            select(
-                player_name.label("player_name"),
-                Player.contract_status,
-                Player.monthly_fee_cents,
-                Player.parent_id,
-                Team.name.label("team_name"),
-                Parent.first_name,
-                Parent.last_name,
-                Parent.email,
-                Parent.phone,
-                siblings.label("siblings"),
-                last_mail.c.created_at.label("mail_at"),
-                last_mail.c.email_type.label("mail_type"),
-                last_mail.c.status.label("mail_status"),
-                last_mail.c.to_address.label("mail_to"),
-                last_mail.c.error.label("mail_error"),
-            )
-            .join(Parent, Parent.id == Player.parent_id)
-            .outerjoin(Team, Team.id == Player.team_id)
-            .outerjoin(last_mail, last_mail.c.parent_id == Player.parent_id)
-            .where(Player.id == player_id, Player.tenant_id == tenant_id)
+        select(
+            player_name.label("player_name"),
+            Player.contract_status,
+            Player.monthly_fee_cents,
+            Player.parent_id,
+            Team.name.label("team_name"),
+            Parent.first_name,
+            Parent.last_name,
+            Parent.email,
+            Parent.phone,
+            siblings.label("siblings"),
+            last_mail.c.created_at.label("mail_at"),
+            last_mail.c.email_type.label("mail_type"),
+            last_mail.c.status.label("mail_status"),
+            last_mail.c.to_address.label("mail_to"),
+            last_mail.c.error.label("mail_error"),
         )
-    ).one_or_none()
+        .join(Parent, Parent.id == Player.parent_id)
+        .outerjoin(Team, Team.id == Player.team_id)
+        .outerjoin(last_mail, true())
+        .where(Player.id == bindparam("player_id"), Player.tenant_id == bindparam("tenant_id"))
+    )
+
+
+# Built once: composing them takes longer than PostgreSQL takes to answer.
+_CARD = _card()
+_PAID = (
+    select(Payment.created_at, player_name, item_name, Payment.amount_cents, Order.currency, Payment.method)
+    .join(Order, Order.id == Payment.order_id)
+    .join(Player, Player.id == Order.player_id)
+    .outerjoin(Product, Product.id == Order.product_id)
+    .where(Order.tenant_id == bindparam("tenant_id"), Order.parent_id == bindparam("parent_id"))
+    .order_by(Payment.created_at.desc(), Payment.id.desc())
+    .limit(bindparam("limit"))
+)
 
 
 async def paid_items(conn: AsyncConnection, tenant_id: int, parent_id: int, limit: int) -> tuple[PaidItem, ...]:
     """Return a family's payments and refunds, the latest first."""
-    rows = await conn.execute(
-        select(Payment.created_at, player_name, item_name, Payment.amount_cents, Order.currency, Payment.method)
-        .join(Order, Order.id == Payment.order_id)
-        .join(Player, Player.id == Order.player_id)
-        .outerjoin(Product, Product.id == Order.product_id)
-        .where(Order.tenant_id == tenant_id, Order.parent_id == parent_id)
-        .order_by(Payment.created_at.desc(), Payment.id.desc())
-        .limit(limit)
-    )
-    return tuple(PaidItem(*row) for row in rows)
+    named = {"tenant_id": tenant_id, "parent_id": parent_id, "limit": limit}
+    return tuple(PaidItem(*row) for row in await conn.execute(_PAID, named))

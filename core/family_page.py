@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.balances import OwedItem, fetch_owed
+from core.balances import OwedItem, family_owes
 from core.errors import NotFoundError
 from core.family_card import PaidItem, paid_items
-from core.models import Order, Parent
+from core.models import Parent
 
 PAYMENTS_SHOWN = 50
 
@@ -41,6 +41,6 @@ async def load_family_page(conn: AsyncConnection, tenant_id: int, parent_id: int
     return FamilyPage(
         parent_id=parent_id,
         parent_name=f"{parent.first_name} {parent.last_name}".strip(),
-        items=tuple(await fetch_owed(conn, tenant_id, Order.parent_id == parent_id)),
+        items=tuple(await family_owes(conn, tenant_id, parent_id)),
         paid=await paid_items(conn, tenant_id, parent_id, PAYMENTS_SHOWN),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.balances import OwedItem, fetch_owed, item_name, player_name
+from core.balances import OwedItem, family_owes, item_name, player_name
 from core.club import Club, club_by_id
 from core.models import Notice, Order, Parent, Player, Product, Team
 from core.models.statuses import NoticeStatus
@@ -125,7 +125,7 @@ async def order_facts(conn: AsyncConnection, tenant_id: int, order_id: int) -> O
             .where(Order.id == order_id, Order.tenant_id == tenant_id)
         )
     ).one()
-    items = await fetch_owed(conn, tenant_id, Order.parent_id == row.parent_id)
+    items = await family_owes(conn, tenant_id, row.parent_id)
     return OrderFacts(
         order_id=order_id,
         description=row.description,

@@ -57,7 +57,8 @@ RECORD_PAYMENT = text(f"""
         insert into payments
             (order_id, amount_cents, method, stripe_payment_intent_id, stripe_refund_id, created_at)
         select
-            cast(:order_id as bigint), -amount_cents, cast(:method as text), stripe_payment_intent_id, id, created_at
+            cast(:order_id as bigint), -amount_cents, cast(:method as text),
+            stripe_payment_intent_id, id, created_at
         from stripe_refunds
         where stripe_payment_intent_id = cast(:payment_intent_id as text) and status = 'succeeded'
         on conflict do nothing

@@ -174,7 +174,8 @@ def table(title: str, rows: list[tuple[str, Timing]]) -> str:
     reference = rows[0][1].per_second
     lines = [f"## {title}", "", "| | ratio | a second | p50 ms | p95 ms | p99 ms |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {name} | {t.per_second / reference:.2f} | {t.per_second:.0f} | {t.p50:.1f} | {t.p95:.1f} | {t.p99:.1f} |"
+        f"| {name} | {t.per_second / reference:.2f} | {t.per_second:.0f} "
+        f"| {t.p50:.1f} | {t.p95:.1f} | {t.p99:.1f} |"
         for name, t in rows
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The web application on real services, a real database and a small made-up Stripe."""
+"""The web application on real services, a real database and the stand-in of Stripe."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +11,9 @@ from sqlalchemy.engine import URL
 
 from core.services import Services, build_services
 from sandbox.server import serve
+from sandbox.stripe import StripeStandIn
 from tests.books import Books, database_settings, made_up_settings, open_books
-from tests.web.kit import ADMIN_TOKEN, OLD_SECRET, SECRET, TinyStripe
+from tests.web.kit import ADMIN_TOKEN, OLD_SECRET, SECRET, STRIPE_KEY
 from web.app import build_web
 
 # Every table that a request could leave something in.
@@ -30,20 +31,23 @@ TRACES = (
 
 
 @pytest.fixture
-def stripe() -> TinyStripe:
-    return TinyStripe()
+async def stripe() -> AsyncIterator[StripeStandIn]:
+    stripe = StripeStandIn(secret_key=STRIPE_KEY, webhook_secret=SECRET)
+    yield stripe
+    await stripe.close()
 
 
 @asynccontextmanager
 async def opened_services(
-    database_url: URL, data_dir: Path, stripe: TinyStripe, public_url: str = "http://club.test"
+    database_url: URL, data_dir: Path, stripe: StripeStandIn, public_url: str = "http://club.test"
 ) -> AsyncIterator[Services]:
-    async with serve(stripe) as stripe_url:
+    async with serve(stripe.app) as stripe_url:
+        stripe.base_url = stripe_url
         settings = made_up_settings(
             data_dir,
             **database_settings(database_url),
             public_url=public_url,
-            stripe_secret_key="sk_test_made_up",
+            stripe_secret_key=STRIPE_KEY,
             stripe_api_base=stripe_url,
             stripe_webhook_secret=f"{SECRET},{OLD_SECRET}",
             slack_signing_secret="made-up-signing-secret",
@@ -59,7 +63,7 @@ async def opened_services(
 
 
 @pytest.fixture
-async def services(database_url: URL, tmp_path: Path, stripe: TinyStripe) -> AsyncIterator[Services]:
+async def services(database_url: URL, tmp_path: Path, stripe: StripeStandIn) -> AsyncIterator[Services]:
     async with opened_services(database_url, tmp_path, stripe) as services:
         yield services
 

@@ -1,20 +1,16 @@
-"""A made-up Stripe for the web's tests: signed events as it sends them, and the one call that a pay link makes."""
+"""Signed events as Stripe sends them, for the web's tests."""
 
 import hashlib
 import hmac
 import itertools
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.types import Receive, Scope, Send
 
+STRIPE_KEY = "sk_test_made_up"
 SECRET = "whsec_test_current"
 OLD_SECRET = "whsec_test_rolled_out"
 ADMIN_TOKEN = "made-up-admin-token"
@@ -87,35 +83,3 @@ async def send_raw(client: httpx.AsyncClient, raw: bytes, signed: str | None) ->
     if signed is not None:
         headers["Stripe-Signature"] = signed
     return await client.post("/webhooks/stripe", content=raw, headers=headers)
-
-
-@dataclass
-class TinyStripe:
-    """Mints payment links, and has a page for each; an idempotency key gives the same link again."""
-
-    minted: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    keys: dict[str, str] = field(default_factory=dict)
-    # What to answer instead, e.g. (402, {"type": "card_error"}).
-    refusal: tuple[int, dict[str, str]] | None = None
-    pages_url: str = "https://pay.test"
-    # The visits of payment pages: path, and the address the browser told it came from.
-    visits: list[tuple[str, str | None]] = field(default_factory=list)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        form = {key: str(value) for key, value in (await request.form()).items()}
-        await self._answer(request, form)(scope, receive, send)
-
-    def _answer(self, request: Request, form: Mapping[str, str]) -> Response:
-        if request.method == "GET":
-            self.visits.append((request.url.path, request.headers.get("referer")))
-            return HTMLResponse('<link rel="icon" href="data:,"><title>Pay</title>')
-        if self.refusal is not None:
-            status, error = self.refusal
-            return JSONResponse({"error": error}, status)
-        if request.url.path != "/v1/payment_links":
-            return JSONResponse({"error": {"type": "invalid_request_error", "message": "Unknown."}}, 404)
-        key = request.headers["idempotency-key"]
-        link_id = self.keys.setdefault(key, f"plink_test_{len(self.keys) + 1}")
-        self.minted[link_id] = form
-        return JSONResponse({"id": link_id, "object": "payment_link", "url": f"{self.pages_url}/{link_id}"})

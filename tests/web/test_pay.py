@@ -10,9 +10,10 @@ from core.models import Order, Player, Tenant
 from core.models.statuses import OrderStatus
 from core.payment_links import PaymentLinks
 from core.services import Services
+from sandbox.stripe import Fault, StripeStandIn
 from tests.books import Books
 from tests.web.conftest import web_client
-from tests.web.kit import TinyStripe, refund_event, session_event, stripe_sdk_warning, tell
+from tests.web.kit import refund_event, session_event, stripe_sdk_warning, tell
 
 pytestmark = stripe_sdk_warning
 
@@ -27,44 +28,44 @@ async def change_order(services: Services, books: Books, **values: object) -> No
 
 
 async def test_leads_to_stripe_and_mints_once(
-    client: httpx.AsyncClient, services: Services, books: Books, stripe: TinyStripe
+    client: httpx.AsyncClient, services: Services, books: Books, stripe: StripeStandIn
 ) -> None:
     path = pay_path(services, books)
     answers = [await client.get(path) for _ in range(2)]
-    assert [(answer.status_code, answer.headers["location"]) for answer in answers] == [
-        (303, "https://pay.test/plink_test_1")
-    ] * 2
+    (link,) = stripe.payment_links.values()
+    assert [(answer.status_code, answer.headers["location"]) for answer in answers] == [(303, link["url"])] * 2
     assert answers[0].headers["cache-control"] == "no-store"
     assert answers[0].headers["referrer-policy"] == "no-referrer"
-    assert list(stripe.minted) == ["plink_test_1"]
-    form = stripe.minted["plink_test_1"]
-    assert form["metadata[order_id]"] == str(books.order_id)
-    assert form["payment_intent_data[metadata][tenant_id]"] == str(books.tenant_id)
-    assert form["line_items[0][price_data][unit_amount]"] == "15000"
+    asked = stripe.requests[0].params
+    assert asked["line_items"][0]["price_data"]["unit_amount"] == 15000
+    for metadata in (asked["metadata"], asked["payment_intent_data"]["metadata"]):
+        assert metadata["order_id"] == str(books.order_id)
+        assert metadata["tenant_id"] == str(books.tenant_id)
 
 
 async def test_a_changed_amount_leads_to_a_fresh_link(
-    client: httpx.AsyncClient, services: Services, books: Books, stripe: TinyStripe
+    client: httpx.AsyncClient, services: Services, books: Books, stripe: StripeStandIn
 ) -> None:
     path = pay_path(services, books)
     await client.get(path)
     await change_order(services, books, amount_cents=12000)
     answer = await client.get(path)
-    assert answer.headers["location"] == "https://pay.test/plink_test_2"
-    assert stripe.minted["plink_test_2"]["line_items[0][price_data][unit_amount]"] == "12000"
+    old, new = stripe.payment_links.values()
+    assert answer.headers["location"] == new["url"]
+    assert stripe.requests[-1].params["line_items"][0]["price_data"]["unit_amount"] == 12000
     async with services.database.transaction() as conn:
         closed = (await conn.execute(text("select args from procrastinate_jobs"))).scalars().all()
-    assert closed == [{"stripe_payment_link_id": "plink_test_1"}]
+    assert closed == [{"stripe_payment_link_id": old["id"]}]
 
 
 async def test_head_looks_and_mints_nothing(
-    client: httpx.AsyncClient, services: Services, books: Books, stripe: TinyStripe
+    client: httpx.AsyncClient, services: Services, books: Books, stripe: StripeStandIn
 ) -> None:
     path = pay_path(services, books)
     assert (await client.head(path)).status_code == 200
     await change_order(services, books, status=OrderStatus.CANCELED)
     assert (await client.head(path)).status_code == 410
-    assert stripe.minted == {}
+    assert stripe.requests == []
 
 
 OBSTACLES = {
@@ -78,7 +79,7 @@ OBSTACLES = {
 
 @pytest.mark.parametrize("status", OBSTACLES)
 async def test_says_in_plain_words_why_not(
-    status: str, client: httpx.AsyncClient, services: Services, books: Books, stripe: TinyStripe
+    status: str, client: httpx.AsyncClient, services: Services, books: Books, stripe: StripeStandIn
 ) -> None:
     await change_order(services, books, status=status)
     answer = await client.get(pay_path(services, books))
@@ -89,7 +90,7 @@ async def test_says_in_plain_words_why_not(
     assert "River City FC" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
-    assert stripe.minted == {}
+    assert stripe.requests == []
 
 
 async def test_follows_the_webhook(client: httpx.AsyncClient, services: Services, books: Books) -> None:
@@ -146,20 +147,31 @@ async def test_another_clubs_order_is_unknown(client: httpx.AsyncClient, service
 
 
 async def test_when_stripe_says_no_the_page_has_a_reference(
-    client: httpx.AsyncClient, services: Services, books: Books, stripe: TinyStripe
+    client: httpx.AsyncClient, services: Services, books: Books
 ) -> None:
-    stripe.refusal = (400, {"type": "invalid_request_error", "message": "No such currency."})
+    # Less than Stripe takes.
+    await change_order(services, books, amount_cents=1)
     answer = await client.get(pay_path(services, books))
     assert answer.status_code == 502
     assert "We can&#39;t open the payment page" in answer.text
-    assert "R-" in answer.text
-    assert "No such currency" not in answer.text
+    assert 'class="reference">R-' in answer.text
+    assert "Stripe said" not in answer.text
 
 
-async def test_when_stripe_is_off_the_page_asks_for_patience(services: Services, books: Books) -> None:
+async def test_when_stripe_stumbles_the_parent_sees_nothing_of_it(
+    client: httpx.AsyncClient, services: Services, books: Books, stripe: StripeStandIn
+) -> None:
+    stripe.faults.add(Fault("drop", executes=True))
+    answer = await client.get(pay_path(services, books))
+    (link,) = stripe.payment_links.values()
+    assert (answer.status_code, answer.headers["location"]) == (303, link["url"])
+
+
+async def test_when_stripe_is_out_of_reach_the_page_asks_for_patience(services: Services, books: Books) -> None:
     off = replace(services, payment_links=PaymentLinks(services.database, None, services.jobs, services.clock))
     async with web_client(off) as client:
         answer = await client.get(pay_path(services, books))
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "30"
     assert "out of reach right now" in answer.text
+    assert 'class="reference">R-' in answer.text

@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 
 from core.models import Notice, Order, Payment, StripeEvent, UnmatchedPayment
 from core.services import Services
+from sandbox.stripe import StripeStandIn
 from tests.books import Books, open_books
 from tests.web.conftest import TRACES, traces
 from tests.web.kit import Event, dispute_event, event, refund_event, session_event, stripe_sdk_warning, tell
@@ -81,14 +82,17 @@ async def test_each_kind_of_session_event(
     assert await told_kinds(services) == notices
 
 
-async def test_a_link_that_was_paid_is_closed(client: httpx.AsyncClient, services: Services, books: Books) -> None:
+async def test_a_link_that_was_paid_is_closed(
+    client: httpx.AsyncClient, services: Services, books: Books, stripe: StripeStandIn
+) -> None:
     await services.payment_links.payable_url(books.tenant_id, books.order_id)
+    (link_id,) = stripe.payment_links
     # The metadata is not what finds it here: the link is.
-    await tell(client, session_event(order_id=None))
+    await tell(client, session_event(order_id=None, payment_link=link_id))
     async with services.database.transaction() as conn:
         jobs = (await conn.execute(text("select task_name, args from procrastinate_jobs order by id"))).all()
         link = (await conn.execute(text("select status, paid_at is not null from payment_links"))).one()
-    assert ("close_link", {"stripe_payment_link_id": "plink_test_1"}) in [tuple(job) for job in jobs]
+    assert ("close_link", {"stripe_payment_link_id": link_id}) in [tuple(job) for job in jobs]
     assert tuple(link) == ("paid", True)
     assert await status_of(services, books) == "paid"
 
