@@ -28,7 +28,7 @@ demo: setup
 	@$(BIN)/sideline demo
 
 test: setup browser
-	@started=$$(date +%s); $(BIN)/python -m pytest $(ARGS); status=$$?; \
+	@started=$$(date +%s); $(BIN)/python -m pytest -n 4 $(ARGS); status=$$?; \
 	echo "make test took $$(( $$(date +%s) - started )) s."; exit $$status
 
 check: setup

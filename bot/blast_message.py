@@ -2,8 +2,8 @@
 
 from slack_sdk.models.blocks import Block, InteractiveElement
 
-from bot.blocks import actions, button, confirmation, context, divider, fields, header, section
-from bot.text import count_of, cut, escape, mention, quote
+from bot.blocks import actions, as_typed, button, confirmation, context, divider, fields, header, section
+from bot.text import count_of, cut, escape, mention
 from core.blasts import BlastView
 from core.club import Club
 from core.models.statuses import BlastStatus, EmailType, RecipientStatus
@@ -27,7 +27,7 @@ def blast_blocks(blast: BlastView, club: Club, audience: str) -> list[Block]:
     """Return the message. `audience` is plain text."""
     blocks: list[Block] = [header(f"{_kind(blast)}: {_headline(blast)}"), _facts(blast, club, audience)]
     if blast.note:
-        blocks.append(section(f"*Note in the mail*\n{quote(blast.note)}"))
+        blocks += [section("*Note in the mail*"), as_typed(blast.note)]
     if blast.status is not BlastStatus.DRAFT:
         blocks += [divider(), section(_outcome(blast))]
     buttons = _buttons(blast, club)

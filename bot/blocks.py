@@ -55,6 +55,11 @@ def section(
     return SectionBlock(text=mrkdwn(text), accessory=accessory, block_id=block_id)
 
 
+def as_typed(text: str) -> SectionBlock:
+    """Return a paragraph that people wrote, line breaks included, with nothing in it meaning anything."""
+    return SectionBlock(text=plain(text, SECTION_TEXT))
+
+
 def fields(pairs: Mapping[str, str]) -> SectionBlock:
     """Return a table of at most ten labels with their mrkdwn values."""
     texts = [f"*{label}*\n{value}" for label, value in list(pairs.items())[:10]]

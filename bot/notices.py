@@ -101,9 +101,9 @@ def _second_payment(notice: NoticeView, today: date) -> list[Block]:
     return [
         section(
             f"⚠️ *Paid twice*: another {_amount(notice)} {method}\n{_who(order)}: {_item(order)}\n"
-            "This was paid before, so the family probably gets this payment back. To refund it: open Payments in "
-            f"Stripe, look for {escape(order.parent_name) or 'the family'} and {_amount(notice)}, choose the later "
-            "one, then “Refund”. We post here when it is done."
+            "It was paid before, so the family probably gets this payment back. To refund it: in Stripe's "
+            f"Payments, look for {escape(order.parent_name) or 'the family'} and {_amount(notice)}, choose the "
+            "later one, then “Refund”. We post here when it is done."
         ),
         _still_owed(order, today),
     ]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 import structlog
@@ -27,10 +27,20 @@ class Role(StrEnum):
 
 
 class People:
-    """Knows the roles. `admins` and `coaches` are ids of people (`U…`, `W…`) and of user groups (`S…`)."""
+    """Knows the roles.
 
-    def __init__(self, client: AsyncWebClient, admins: Iterable[str], coaches: Iterable[str]) -> None:
+    `admins` and `coaches` are ids of people (`U…`, `W…`) and of user groups (`S…`); `clock` counts seconds.
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        admins: Iterable[str],
+        coaches: Iterable[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._admins, self._coaches = tuple(admins), tuple(coaches)
         self._members: dict[str, frozenset[str]] = {}
         self._ask_at: dict[str, float] = {}
@@ -56,9 +66,9 @@ class People:
 
     async def _members_of(self, group: str) -> frozenset[str]:
         """Return a user group's members, asked for every few minutes; in an outage, those last known."""
-        if time.monotonic() >= self._ask_at.get(group, 0.0):
+        if self._clock() >= self._ask_at.get(group, float("-inf")):
             async with self._asking:
-                if time.monotonic() >= self._ask_at.get(group, 0.0):
+                if self._clock() >= self._ask_at.get(group, float("-inf")):
                     await self._ask(group)
         return self._members.get(group, frozenset())
 
@@ -69,10 +79,10 @@ class People:
         except SidelineError as error:
             # Free plans have no user groups at all; people named one by one still work.
             log.warning("user_group_not_read", group=group, error=str(error))
-            self._ask_at[group] = time.monotonic() + ASK_AGAIN_SECONDS
+            self._ask_at[group] = self._clock() + ASK_AGAIN_SECONDS
         else:
             self._members[group] = frozenset(answer.get("users", []))
-            self._ask_at[group] = time.monotonic() + MEMBERS_LAST_SECONDS
+            self._ask_at[group] = self._clock() + MEMBERS_LAST_SECONDS
 
 
 def _is_group(entry: str) -> bool:

@@ -4,6 +4,7 @@ Slack takes the answer in a different place each time. The commands' goes into t
 the fastest; a button's goes to its `response_url` or, in a window or the home tab, into another window.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from core.references import new_reference
 log = structlog.get_logger(__name__)
 
 TITLE = "Sideline"
+PATIENCE_SECONDS = 1.0
 Json = dict[str, Any]
 
 
@@ -52,7 +54,9 @@ class Reply:
             return await self._ack(options=[])
         if kind not in {"block_actions", "message_action"}:
             return await self._ack()
-        self._background.start(self._guarded(lambda: self._send(text, blocks)))
+        sending = self._background.start(self._guarded(lambda: self._send(text, blocks)))
+        # The button stops turning when its answer is there; a slow Slack must not cost the acknowledgement.
+        await asyncio.wait([sending], timeout=PATIENCE_SECONDS)
         return await self._ack()
 
     async def error(self, error: SidelineError) -> BoltResponse:

@@ -24,16 +24,7 @@ def one_line(text: str) -> str:
 
 def escape(text: str) -> str:
     """Return text on one line that mrkdwn shows as it is and takes for nothing else."""
-    return _escape(one_line(text))
-
-
-def quote(text: str) -> str:
-    """Return text of several lines as a mrkdwn quotation."""
-    return "\n".join(f"> {_escape(one_line(line))}" for line in text.strip().splitlines())
-
-
-def _escape(text: str) -> str:
-    text = _FORMATTING.sub(lambda sign: f"{_JOINER}{sign[0]}{_JOINER}", text)
+    text = _FORMATTING.sub(lambda sign: f"{_JOINER}{sign[0]}{_JOINER}", one_line(text))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

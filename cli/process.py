@@ -67,7 +67,7 @@ def _start(parts: Parts) -> None:
     settings = load_settings()
     services = build_services(settings, prepare_database(settings))
     # uvicorn knows which event loop is the fastest here.
-    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
         runner.run(_serve(services, parts))
 
 
@@ -100,7 +100,7 @@ async def _started(bot: Bot | None) -> AsyncIterator[None]:
 
 def _tasks(services: Services, parts: Parts, bot: Bot | None, stop: asyncio.Event) -> list[asyncio.Task[None]]:
     state = WorkerState() if parts.worker else None
-    tasks = []
+    tasks: list[asyncio.Task[None]] = []
     if parts.web:
         endpoint = slack_endpoint(bot.app) if bot is not None else None
         application = build_web(services, slack=endpoint, worker=state)
@@ -121,8 +121,8 @@ async def _until_stopped(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -
     for task in unfinished:
         task.cancel()
     await asyncio.gather(*tasks, waiting, return_exceptions=True)
-    for task in done - {waiting}:
-        task.result()
+    for ended in done - {waiting}:
+        ended.result()
 
 
 class _Server(uvicorn.Server):

@@ -41,7 +41,7 @@ def database_url(postgres: tuple[URL, Engine]) -> Iterator[URL]:
     url, admin = postgres
     name = f"test_{next(_numbers)}"
     with admin.connect() as connection:
-        connection.execute(text(f"create database {name} template template_sideline"))
+        connection.execute(text(f"create database {name} template template_sideline strategy file_copy"))
     yield url.set(database=name)
     with admin.connect() as connection:
         connection.execute(text(f"drop database {name} with (force)"))

@@ -58,7 +58,7 @@ def fill(url: URL, players: int) -> list[tuple[str, str]]:
         cursor.execute(FILL % {"players": players})
         with cursor.copy(
             "copy players (tenant_id, parent_id, team_id, first_name, last_name, contract_status) from stdin"
-        ) as copy:  # type: ignore[attr-defined]
+        ) as copy:
             for number, (first, last) in enumerate(names, 1):
                 copy.write_row((1, number, number % 500 + 1, first, last, "signed"))
         cursor.execute(ORDERS)

@@ -45,7 +45,7 @@ def test_lines_are_json_with_what_is_known_of_the_request() -> None:
 
 def test_the_standard_librarys_log_has_the_same_form() -> None:
     with logged() as lines:
-        logging.getLogger("uvicorn.error").info("Started on %s", "http://127.0.0.1:8000")
+        logging.getLogger("some.library").info("Started on %s", "http://127.0.0.1:8000")
     line = json.loads(lines[-1])
     assert (line["event"], line["level"]) == ("Started on http://127.0.0.1:8000", "info")
 
