@@ -7,10 +7,7 @@ from typing import Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.http_retry.builtin_async_handlers import (
-    AsyncRateLimitErrorRetryHandler,
-    AsyncServerErrorRetryHandler,
-)
+from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -65,7 +62,8 @@ class SlackRefusedError(SidelineError):
 def build_client(settings: Settings) -> AsyncWebClient:
     """Return the client of this process.
 
-    A dropped connection is not retried by it: the message may have arrived, and would be there twice.
+    Only a refusal for now is retried by it. After a server error or a dropped connection the message may have
+    arrived, and would be there twice.
     """
     token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else None
     return AsyncWebClient(
@@ -73,10 +71,7 @@ def build_client(settings: Settings) -> AsyncWebClient:
         base_url=settings.slack_api_base_url.rstrip("/") + "/",
         timeout=15,
         logger=QUIET,
-        retry_handlers=[
-            AsyncRateLimitErrorRetryHandler(max_retry_count=1),
-            AsyncServerErrorRetryHandler(max_retry_count=1),
-        ],
+        retry_handlers=[AsyncRateLimitErrorRetryHandler(max_retry_count=1)],
     )
 
 
@@ -96,6 +91,8 @@ async def call(asked: Awaitable[AsyncSlackResponse], *, within: float | None = N
             answer = await asked
     except SlackApiError as error:
         raise _typed(error) from error
+    except aiohttp.ClientConnectorError as error:
+        raise _unanswered("Slack cannot be reached; please try again.", may_have_arrived=False) from error
     except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
         raise _unanswered("Slack did not answer; please try again.") from error
     # An answer that is no JSON comes as text, or as nothing at all.
@@ -104,8 +101,8 @@ async def call(asked: Awaitable[AsyncSlackResponse], *, within: float | None = N
     return answer.data | {"scopes": answer.headers.get("x-oauth-scopes", "")}
 
 
-def _unanswered(words: str) -> SlackBusyError:
-    return SlackBusyError(words, DEFAULT_RETRY_SECONDS, may_have_arrived=True)
+def _unanswered(words: str, *, may_have_arrived: bool = True) -> SlackBusyError:
+    return SlackBusyError(words, DEFAULT_RETRY_SECONDS, may_have_arrived=may_have_arrived)
 
 
 def _typed(error: SlackApiError) -> SidelineError:

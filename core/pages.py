@@ -10,13 +10,15 @@ from core.rendering import Brand
 
 @dataclass(frozen=True, slots=True)
 class ClosedPage:
-    """An item that can't be paid: what it is, why, what to do, and where the family sees all of it."""
+    """An item that can't be paid: what it is, why, and what to do.
+
+    It leads nowhere else: a pay link may have been passed on to somebody who is to see this one item only.
+    """
 
     brand: Brand
     title: str
     message: str
     advice: str
-    balance_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

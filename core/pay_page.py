@@ -13,10 +13,9 @@ from core.models import Order, Player, Product
 
 @dataclass(frozen=True, slots=True)
 class PayItem:
-    """The item behind a pay link: what it is, for whom, and whose."""
+    """The item behind a pay link: what it is, and for whom."""
 
     club: Club
-    parent_id: int
     description: str
     player_name: str
 
@@ -29,7 +28,8 @@ async def load_pay_item(conn: AsyncConnection, tenant_id: int, order_id: int) ->
     """
     row = (
         await conn.execute(
-            select(Order.parent_id, item_name, player_name)
+            select(item_name, player_name)
+            .select_from(Order)
             .join(Player, Player.id == Order.player_id)
             .outerjoin(Product, Product.id == Order.product_id)
             .where(Order.id == order_id, Order.tenant_id == tenant_id)

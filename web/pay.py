@@ -48,5 +48,4 @@ async def _closed_page(services: Services, tenant_id: int, order_id: int, obstac
         title=words.title,
         message=words.sentence.format(item=f"{item.description} for {item.player_name}"),
         advice=words.advice,
-        balance_url=services.family_links.balance_url(tenant_id, item.parent_id),
     )

@@ -86,7 +86,8 @@ async def test_says_in_plain_words_why_not(
     assert answer.status_code == 410
     assert f"<h1>{OBSTACLES[status]}</h1>" in answer.text
     assert "Monthly fee, Dec 2026 for Jaxon Reed" in answer.text
-    assert services.family_links.balance_url(books.tenant_id, books.parent_id) in answer.text
+    # Whoever was passed the link sees this one item, and no way to the rest of the family's.
+    assert "/balance/" not in answer.text
     assert "River City FC" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
