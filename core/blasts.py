@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.audiences import Audience, AudienceQuery, find_audience
@@ -263,18 +263,8 @@ class Blasts:
             )
             .returning(Blast.id)
         )
-        rows = [
-            {"blast_id": blast_id, "parent_id": r.parent_id, "total_cents": r.total_cents}
-            for r in audience.recipients
-        ]
-        await conn.execute(insert(BlastRecipient), rows)
-        left_out = [
-            {"blast_id": blast_id, "parent_id": s.parent_id, "status": RecipientStatus.SKIPPED, "error": s.reason}
-            for s in audience.skipped
-        ]
-        if left_out:
-            await conn.execute(insert(BlastRecipient), left_out)
-        after = {"kind": query.kind, "families": len(rows), "total_cents": audience.total_cents}
+        await _freeze_recipients(conn, int(blast_id or 0), audience)
+        after = {"kind": query.kind, "families": len(audience.recipients), "total_cents": audience.total_cents}
         await record_change(conn, club.id, requested_by, "blast.draft", f"blast:{blast_id}", after=after)
         return int(blast_id or 0), audience
 
@@ -314,6 +304,28 @@ class Blasts:
         )
         if moved.rowcount != 1:
             raise AlreadyDoneError(_who_was_first(await load_blast(conn, club.id, blast_id)))
+
+
+# One statement for any number of families; who is both mailed and left out of something is mailed.
+_FREEZE = text("""
+    insert into blast_recipients (blast_id, parent_id, status, error, total_cents)
+    select :blast_id, r.parent_id, r.status, r.error, r.total_cents
+    from unnest(
+        cast(:parent_ids as bigint[]), cast(:statuses as text[]),
+        cast(:errors as text[]), cast(:totals as bigint[])
+    ) as r(parent_id, status, error, total_cents)
+    on conflict do nothing
+""")
+
+
+async def _freeze_recipients(conn: AsyncConnection, blast_id: int, audience: Audience) -> None:
+    rows: list[tuple[int, str, str | None, int]] = [
+        (r.parent_id, RecipientStatus.PENDING, None, r.total_cents) for r in audience.recipients
+    ]
+    rows += [(s.parent_id, RecipientStatus.SKIPPED, s.reason, 0) for s in audience.skipped]
+    parent_ids, statuses, errors, totals = (list(column) for column in zip(*rows, strict=True))
+    frozen = {"parent_ids": parent_ids, "statuses": statuses, "errors": errors, "totals": totals}
+    await conn.execute(_FREEZE, {"blast_id": blast_id, **frozen})
 
 
 def _who_was_first(blast: BlastView) -> str:
