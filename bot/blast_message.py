@@ -20,6 +20,8 @@ _KINDS = {
 
 def blast_text(blast: BlastView, club: Club) -> str:
     """Return the message in one line of mrkdwn, for notifications."""
+    if blast.status is BlastStatus.CANCELED:
+        return f"{_kind(blast)}, {_total(blast, club)}: {_state(blast)}"
     return f"{_kind(blast)}, {_families(blast.recipients)}, {_total(blast, club)}: {_state(blast)}"
 
 
@@ -68,11 +70,11 @@ def _state(blast: BlastView) -> str:
 
 
 def _facts(blast: BlastView, club: Club, audience: str) -> Block:
-    table = {
-        "To": escape(audience),
-        "Families": f"{blast.recipients:,}",
-        "Asks for": _total(blast, club),
-    }
+    table = {"To": escape(audience), "Asks for": _total(blast, club)}
+    if blast.status is BlastStatus.CANCELED:
+        # Canceling takes everybody left off the list; the outcome says who had been mailed.
+        return fields(table)
+    table["Families"] = f"{blast.recipients:,}"
     if blast.skipped:
         reasons = sorted(blast.skipped.items(), key=lambda pair: -pair[1])
         table["Left out"] = "\n".join(f"{count:,}: {escape(cut(reason, _REASON))}" for reason, count in reasons)
@@ -120,10 +122,10 @@ def _buttons(blast: BlastView, club: Club) -> list[InteractiveElement]:
         return [
             _approve(blast, club),
             button("Send a test to me", "blast_send_test", value),
-            _cancel(value, "Cancel the blast"),
+            _cancel(value, "Cancel the blast", "Nobody gets a mail."),
         ]
     if blast.status in {BlastStatus.APPROVED, BlastStatus.SENDING}:
-        return [_cancel(value, "Stop the blast")]
+        return [_cancel(value, "Stop the blast", "Families who have not been mailed yet get no mail.")]
     if blast.status is BlastStatus.DONE and (failed := blast.count(RecipientStatus.FAILED)):
         question = confirmation(
             "Send again?",
@@ -146,10 +148,8 @@ def _approve(blast: BlastView, club: Club) -> InteractiveElement:
     return button(f"Approve and send {mails}", "blast_approve", str(blast.id), style="primary", confirm=question)
 
 
-def _cancel(value: str, words: str) -> InteractiveElement:
-    question = confirmation(
-        f"{words}?", "Families who have not been mailed yet get no mail.", yes=words, no="Keep it"
-    )
+def _cancel(value: str, words: str, meaning: str) -> InteractiveElement:
+    question = confirmation(f"{words}?", meaning, yes=words, no="Keep it", style="danger")
     return button(words, "blast_cancel", value, style="danger", confirm=question)
 
 

@@ -18,6 +18,7 @@ CALLBACK_ID = "blast"
 AUDIENCE, NOTE = "blast_audience", "blast_note"
 LONGEST_NOTE = 1000
 _EVERYONE = "everyone"
+_WHAT_FOLLOWS = "Your request goes to the approvals channel. Nothing is mailed before somebody approves it there."
 _TEAMS_SHOWN = OPTIONS - 1
 _NAMES_SHOWN = 8
 _NAME = 60
@@ -27,7 +28,7 @@ def blast_modal(teams: Sequence[TeamName], numbers: str) -> View:
     """Return the window; `numbers` is mrkdwn."""
     audiences = [option("Everyone who owes something", _EVERYONE)]
     audiences += [option(team.name, str(team.id)) for team in teams[:_TEAMS_SHOWN]]
-    blocks = [_audience_input(audiences), _numbers(numbers), _note_input()]
+    blocks = [_audience_input(audiences), _numbers(numbers), _note_input(), context(_WHAT_FOLLOWS)]
     if rest := teams[_TEAMS_SHOWN:]:
         blocks.append(context(f"{count_of(len(rest), 'team')} did not fit into the list."))
     return View(
@@ -75,7 +76,7 @@ def audience_in_words(audience: Audience, currency: str) -> str:
     if audience.recipients:
         families = count_of(len(audience.recipients), "family", "families")
         total = format_money(audience.total_cents, currency)
-        lines = [f"*{families}* would get a mail, over *{total}* altogether."]
+        lines = [f"*{families}* would get a mail, asking for *{total}* altogether."]
     else:
         lines = ["Nobody would get a mail."]
     by_reason: dict[str, list[str]] = defaultdict(list)

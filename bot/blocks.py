@@ -90,13 +90,14 @@ def button(
     )
 
 
-def confirmation(title: str, text: str, *, yes: str, no: str) -> ConfirmObject:
+def confirmation(title: str, text: str, *, yes: str, no: str, style: str | None = None) -> ConfirmObject:
     """Return the question that is asked before a control acts."""
     return ConfirmObject(
         title=plain(title, CONFIRM_TITLE),
         text=plain(text, CONFIRM_TEXT),
         confirm=plain(yes, CONFIRM_BUTTON),
         deny=plain(no, CONFIRM_BUTTON),
+        style=style,
     )
 
 

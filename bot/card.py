@@ -83,13 +83,13 @@ def _item(item: OwedItem, card: FamilyCard, today: date) -> list[Block]:
 def _total(card: FamilyCard, club: Club) -> str:
     if not card.total_cents:
         return "✅ *Nothing is owed.*"
-    whose = "The family owes" if card.siblings else "Owed"
-    return f"*{whose} {format_money(card.total_cents, club.currency)} altogether.*"
+    altogether = " altogether" if len(card.items) > 1 else ""
+    return f"*The family owes {format_money(card.total_cents, club.currency)}{altogether}.*"
 
 
 def _payments(payments: tuple[PaidItem, ...], club: Club, today: date) -> str:
     if not payments:
-        return "No payments yet."
+        return "*Last payments*\nNone yet."
     return "\n".join(["*Last payments*", *(_payment(payment, club, today) for payment in payments)])
 
 

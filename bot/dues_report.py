@@ -65,7 +65,7 @@ def _team(team: TeamDues, club: Club) -> str:
 
 def _oldest(report: DuesReport, today: date) -> list[str]:
     return [
-        f"• {escape(cut(item.player_name, _NAME))}: {escape(cut(item.description, _TEXT))}, "
-        f"{amount_in_words(item)}, {due_in_words(item.due_date, today)}"
+        f"• {escape(cut(item.player_name, _NAME))} · {escape(cut(item.description, _TEXT))} · "
+        f"{amount_in_words(item)} · {due_in_words(item.due_date, today)}"
         for item in report.oldest
     ]

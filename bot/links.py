@@ -40,7 +40,7 @@ def receipt_text(receipt: ResendReceipt) -> str:
     name = f" ({escape(receipt.parent_name)})" if receipt.parent_name else ""
     if len(receipt.items) == 1:
         item = receipt.items[0]
-        return f"📨 On its way to {to}{name}: {item_in_words(item)}, for {escape(item.player_name)}."
+        return f"📨 On its way to {to}{name}: {escape(item.player_name)} · {item_in_words(item)}."
     lines = [f"• {item_in_words(item)}" for item in receipt.items[:_ITEMS_SHOWN]]
     if more := len(receipt.items) - len(lines):
         lines.append(f"…and {more} more")

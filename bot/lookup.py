@@ -69,7 +69,11 @@ class Lookup:
             note = (
                 []
                 if found.exact
-                else [section(f"No “{escape(result.query)}”, showing {escape(full_name(found))}.")]
+                else [
+                    section(
+                        f"No player matches “{escape(result.query)}”. The nearest is {escape(full_name(found))}:"
+                    )
+                ]
             )
             return Answer(answer.text, [*note, *answer.blocks, *somebody_else(others)])
         return several_or_none(result)

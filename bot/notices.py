@@ -79,8 +79,8 @@ def _still_owed(order: OrderFacts, today: date) -> Block:
         return context("Nothing else is owed.")
     lines = [f"The family still owes *{format_money(order.family_owes_cents, order.currency)}*:"]
     for item in items[:_ITEMS_SHOWN]:
-        whose = f"{escape(cut(item.player_name, _NAME))}, "
-        lines.append(f"• {whose}{item_in_words(item)}, {due_in_words(item.due_date, today)}")
+        whose = f"{escape(cut(item.player_name, _NAME))} · "
+        lines.append(f"• {whose}{item_in_words(item)} · {due_in_words(item.due_date, today)}")
     if rest := items[_ITEMS_SHOWN:]:
         lines.append(f"…and {count_of(len(rest), 'more item')}")
     return context("\n".join(lines))

@@ -12,8 +12,9 @@ _JOINER = "\u2060"
 # Inside a word an underscore formats nothing, and addresses have to stay fit for copying.
 _FORMATTING = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)")
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
-# In a sentence an id has to have a digit, so that no capitalized word passes for one.
-_USER_ID_IN_SENTENCE = re.compile(r"\b[UW](?=[A-Z0-9]*[0-9])[A-Z0-9]{2,}\b")
+# In a sentence an id has to be long and have a digit, so that neither a capitalized word nor a team's "U12" passes
+# for one.
+_USER_ID_IN_SENTENCE = re.compile(r"\b[UW](?=[A-Z0-9]*[0-9])[A-Z0-9]{6,}\b")
 _ACTORS = {"cli": "the terminal", "admin-api": "the admin endpoint"}
 
 

@@ -70,4 +70,4 @@ def amount_in_words(item: OwedItem) -> str:
 
 def item_in_words(item: OwedItem) -> str:
     """Return an item with its balance, for a list."""
-    return f"{escape(item.description)}, {amount_in_words(item)}"
+    return f"{escape(item.description)} · {amount_in_words(item)}"

@@ -40,7 +40,7 @@ async def test_the_window_says_who_gets_a_mail_and_who_does_not(club: Club) -> N
     await add_family(club.services, club.books, "No Address", "Kim Address", email=None)
     await add_family(club.services, club.books, "Un Signed", "Uma Signed", contract_status="sent")
     view = str((await opened(club)).content)
-    assert "*4 families* would get a mail, over *$750.00* altogether" in view
+    assert "*4 families* would get a mail, asking for *$750.00* altogether" in view
     assert "no e-mail address: 1 family (No Address)" in view
     assert "contract not signed: 1 family (Un Signed)" in view
 

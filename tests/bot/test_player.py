@@ -35,7 +35,7 @@ async def test_siblings_owe_together(club: Club) -> None:
 
 async def test_a_misspelt_name_shows_the_nearest(club: Club) -> None:
     shown = words(await look_up(club, "jackson"))
-    assert "No “jackson”, showing Jaxon Reed." in shown
+    assert "No player matches “jackson”. The nearest is Jaxon Reed:" in shown
 
 
 async def test_several_matches_make_a_pick_list_that_opens_a_card(club: Club) -> None:

@@ -40,5 +40,5 @@ def test_people_are_mentioned_and_programs_named() -> None:
     assert mention("cli") == "the terminal"
     assert (
         escape_sentence("Approved by U0ADMIN. UNITED & U12 Blue")
-        == "Approved by <@U0ADMIN>. UNITED &amp; <@U12> Blue"
+        == "Approved by <@U0ADMIN>. UNITED &amp; U12 Blue"
     )

@@ -28,17 +28,19 @@ async function act(kind, what) {
 }
 
 const people = () => Object.fromEntries(seen.people.map((each) => [each.id, each.name]));
+// What an id in a text stands for; ids of people and of channels never meet.
+const names = () => ({ ...people(), ...Object.fromEntries(seen.channels.map((each) => [each.id, each.name])) });
 
 function useOf(where, values, more = {}) {
   return {
-    people: people(), channels: seen.channels.filter((each) => !each.direct), values, ...more,
+    people: people(), names: names(), channels: seen.channels.filter((each) => !each.direct), values, ...more,
     press: async (block, item) => {
-      if (item.confirm && !(await confirmed(item.confirm, people()))) return;
+      if (item.confirm && !(await confirmed(item.confirm, names()))) return;
       if (item.url) window.open(item.url, "_blank", "noopener");
       await act("press", { ...where, block_id: block.block_id, action_id: item.action_id });
     },
     select: async (block, item, given) => {
-      if (item.confirm && !(await confirmed(item.confirm, people()))) return;
+      if (item.confirm && !(await confirmed(item.confirm, names()))) return;
       await act("select", { ...where, block_id: block.block_id, action_id: item.action_id, given });
     },
     suggest: async (block, item, query) =>
@@ -47,7 +49,7 @@ function useOf(where, values, more = {}) {
 }
 
 function face(id, name) {
-  const letters = name.split(/\s+/).map((word) => word[0]).slice(0, 2).join("").toUpperCase();
+  const letters = name.split(/\s+/).map((word) => word[0]).filter((sign) => /\p{L}/u.test(sign)).slice(0, 2).join("").toUpperCase();
   const hue = [...id].reduce((sum, letter) => sum + letter.charCodeAt(0) * 7, 0) % 360;
   const shown = el("span", { class: "face", "aria-hidden": "true" }, letters);
   shown.style.setProperty("--hue", hue);
@@ -58,7 +60,7 @@ function messageNode(message) {
   const name = people()[message.user] ?? message.user;
   const where = { channel: message.channel, ts: message.ts };
   const clock = new Date(Number(message.ts) * 1000).toLocaleTimeString(undefined, { timeStyle: "short" });
-  const body = message.blocks.length ? blocks(message.blocks, useOf(where, message.values)) : [el("div", { class: "block" }, mrkdwn(message.text, people()))];
+  const body = message.blocks.length ? blocks(message.blocks, useOf(where, message.values)) : [el("div", { class: "block" }, mrkdwn(message.text, names()))];
   const shortcuts = message.ephemeral ? [] : seen.shortcuts.map((each) =>
     el("button", { type: "button", class: "shortcut", title: each.description, onclick: () => act("shortcut", { ...where, callback_id: each.callback_id }) }, each.name));
   return el("article", { class: ["message", message.ephemeral && "ephemeral", message.thread && "reply"].filter(Boolean).join(" "), "data-ts": message.ts },

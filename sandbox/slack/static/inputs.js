@@ -53,7 +53,7 @@ function menu(item, block, use) {
     changed(item, block, use, several ? values : values[0] ?? null);
   } });
   if (!several) list.append(el("option", { value: "" }, item.placeholder?.text ?? "Choose…"));
-  const entry = (each) => el("option", { value: each.value, selected: chosen.includes(each.value) }, textOf(each.text, use.people));
+  const entry = (each) => el("option", { value: each.value, selected: chosen.includes(each.value) }, textOf(each.text, use.names));
   if (item.option_groups) {
     list.append(...item.option_groups.map((group) => el("optgroup", { label: group.label.text }, ...group.options.map(entry))));
   } else list.append(...optionsOf(item, use).map(entry));
@@ -70,7 +70,7 @@ function choices(item, block, use) {
   };
   box.append(...item.options.map((each) => el("label", {},
     el("input", { type: several ? "checkbox" : "radio", name: `c-${block.block_id}`, value: each.value, checked: chosen.includes(each.value), onchange: read }),
-    el("span", {}, textOf(each.text, use.people), each.description ? el("span", { class: "soft" }, " — ", textOf(each.description, use.people)) : null))));
+    el("span", {}, textOf(each.text, use.names), each.description ? el("span", { class: "soft" }, " — ", textOf(each.description, use.names)) : null))));
   return box;
 }
 
@@ -102,6 +102,7 @@ function search(item, block, use) {
     id: use.id, type: "search", role: "combobox", "aria-expanded": "false", autocomplete: "off",
     placeholder: item.placeholder?.text ?? "Type to search…", value: picked.map((each) => each.text.text).join(", "),
     oninput: () => { clearTimeout(timer); open(false); if (field.value.length >= least) timer = setTimeout(ask, 200); },
+    onfocus: () => { if (!least && list.hidden) ask(); },
     onkeydown: (event) => { if (event.key === "Escape") open(false); if (event.key === "ArrowDown") list.querySelector("button")?.focus(); },
   });
   const left = (event) => event.currentTarget.contains(event.relatedTarget) || open(false);

@@ -20,10 +20,10 @@ const TOKEN = new RegExp(
 export const unescape = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
 const emoji = (text) => text.replace(/:([a-z0-9_+-]+):/g, (all, name) => EMOJI[name] ?? all);
 
-function control(body, people) {
+function control(body, names) {
   const [target, label] = body.split(/\|(.*)/s);
-  if (target.startsWith("@")) return el("span", { class: "mention" }, "@" + (people[target.slice(1)] ?? target.slice(1)));
-  if (target.startsWith("#")) return el("span", { class: "mention" }, "#" + (label ?? target.slice(1)));
+  if (target.startsWith("@")) return el("span", { class: "mention" }, "@" + (names[target.slice(1)] ?? target.slice(1)));
+  if (target.startsWith("#")) return el("span", { class: "mention" }, "#" + (label ?? names[target.slice(1)] ?? target.slice(1)));
   if (target.startsWith("!date^")) return dated(target, label);
   if (target.startsWith("!")) return el("span", { class: "mention" }, "@" + target.slice(1));
   if (!/^(https?|mailto|tel):/.test(target)) return `<${unescape(body)}>`;
@@ -43,47 +43,47 @@ function link(href, label) {
   return el("a", { href, target: "_blank", rel: "noopener noreferrer" }, label);
 }
 
-function inline(text, people) {
+function inline(text, names) {
   const nodes = [];
   let rest = text;
   for (let match = TOKEN.exec(rest); match; match = TOKEN.exec(rest)) {
     if (match.index) nodes.push(unescape(rest.slice(0, match.index)));
     const [all, code, body, name, mark, marked] = match;
     if (code) nodes.push(el("code", {}, unescape(code)));
-    else if (body) nodes.push(control(body, people));
+    else if (body) nodes.push(control(body, names));
     else if (name) nodes.push(EMOJI[name] ?? all);
-    else nodes.push(el(MARKS[mark], {}, ...inline(marked, people)));
+    else nodes.push(el(MARKS[mark], {}, ...inline(marked, names)));
     rest = rest.slice(match.index + all.length);
   }
   if (rest) nodes.push(unescape(rest));
   return nodes;
 }
 
-function lines(text, people, out) {
+function lines(text, names, out) {
   let quote = null;
   text.split("\n").forEach((line, number) => {
     const quoted = /^(&gt;|>) ?/.exec(line);
     if (quoted) {
       quote ??= out.appendChild(el("blockquote"));
-      quote.append(...inline(line.slice(quoted[0].length), people), el("br"));
+      quote.append(...inline(line.slice(quoted[0].length), names), el("br"));
       return;
     }
     if (number && !quote) out.append(el("br"));
     quote = null;
-    out.append(...inline(line, people));
+    out.append(...inline(line, names));
   });
 }
 
-export function mrkdwn(text, people) {
+export function mrkdwn(text, names) {
   const out = el("span", { class: "mrkdwn" });
   for (const part of text.split(/(```[\s\S]+?```)/)) {
     if (part.startsWith("```") && part.length > 6) out.append(el("pre", {}, unescape(part.slice(3, -3).trim())));
-    else if (part) lines(part.replace(/^\n/, ""), people, out);
+    else if (part) lines(part.replace(/^\n/, ""), names, out);
   }
   return out;
 }
 
-export function textOf(object, people) {
+export function textOf(object, names) {
   if (!object) return "";
-  return object.type === "mrkdwn" ? mrkdwn(object.text, people) : emoji(object.text);
+  return object.type === "mrkdwn" ? mrkdwn(object.text, names) : emoji(object.text);
 }
