@@ -2,22 +2,28 @@
 
 from core.models.base import Base
 from core.models.billing import (
-    CheckoutAttempt,
+    InstalmentPlan,
     Order,
     OrderHistory,
-    Payment,
-    PaymentLink,
     Product,
-    RetiredLink,
-    StripeDispute,
-    StripeRefund,
     Tournament,
     TournamentEntry,
     TournamentProduct,
 )
 from core.models.operations import AuditLog, JobFailure, RateSlot, StripeEvent, UnmatchedPayment
 from core.models.outreach import Blast, BlastRecipient, EmailLog, Notice
+from core.models.payments import (
+    CheckoutAttempt,
+    Payment,
+    PaymentLink,
+    RefundRequest,
+    RetiredLink,
+    StripeDispute,
+    StripeRefund,
+)
 from core.models.people import NameWord, Parent, Player, PlayerSearch, Team, Tenant
+from core.models.reconciliation import ReconcileFinding, ReconcileRun
+from core.models.reminders import FamilyHold, ReminderRule, ReminderRun
 
 __all__ = [
     "AuditLog",
@@ -26,6 +32,8 @@ __all__ = [
     "BlastRecipient",
     "CheckoutAttempt",
     "EmailLog",
+    "FamilyHold",
+    "InstalmentPlan",
     "JobFailure",
     "NameWord",
     "Notice",
@@ -38,6 +46,11 @@ __all__ = [
     "PlayerSearch",
     "Product",
     "RateSlot",
+    "ReconcileFinding",
+    "ReconcileRun",
+    "RefundRequest",
+    "ReminderRule",
+    "ReminderRun",
     "RetiredLink",
     "StripeDispute",
     "StripeEvent",

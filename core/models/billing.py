@@ -1,4 +1,4 @@
-"""Products, orders, links and the money that came in."""
+"""Products, tournaments, instalment plans and orders: what families owe."""
 
 from datetime import date, datetime
 from typing import Any
@@ -18,12 +18,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, CreatedAt, Currency, PrimaryKey, TenantId, one_of
 from core.models.statuses import (
-    AttemptStatus,
     Category,
     EntryStatus,
-    LinkStatus,
     OrderStatus,
-    PaymentMethod,
 )
 
 
@@ -42,8 +39,19 @@ class Product(Base):
             "period",
             "price_cents",
             unique=True,
-            postgresql_where=sql("category = 'monthly' and period is not null"),
+            postgresql_where=sql("category = 'monthly' and period is not null and share_of is null"),
         ),
+        Index(
+            "uq_products_item",
+            "tenant_id",
+            "category",
+            "name",
+            "price_cents",
+            unique=True,
+            postgresql_where=sql("category in ('jersey', 'tryout', 'generic') and share_of is null"),
+        ),
+        ForeignKeyConstraint(["share_of", "tenant_id"], ["products.id", "products.tenant_id"]),
+        Index("uq_products_share_of", "share_of", unique=True, postgresql_where=sql("share_of is not null")),
     )
 
     id: Mapped[PrimaryKey]
@@ -53,6 +61,9 @@ class Product(Base):
     price_cents: Mapped[int]
     period: Mapped[str | None]
     currency: Mapped[Currency]
+    # The product whose fee two guardians share, where this is the second one's part of it: each part has an order
+    # and a link of its own, and a link belongs to a player and a product.
+    share_of: Mapped[int | None]
     created_at: Mapped[CreatedAt]
 
 
@@ -77,6 +88,7 @@ class TournamentProduct(Base):
 
     __tablename__ = "tournament_products"
     __table_args__ = (
+        Index("ix_tournament_products_product_id", "product_id"),
         ForeignKeyConstraint(["tournament_id", "tenant_id"], ["tournaments.id", "tournaments.tenant_id"]),
         ForeignKeyConstraint(["team_id", "tenant_id"], ["teams.id", "teams.tenant_id"]),
         ForeignKeyConstraint(["product_id", "tenant_id"], ["products.id", "products.tenant_id"]),
@@ -107,6 +119,34 @@ class TournamentEntry(Base):
     created_at: Mapped[CreatedAt]
 
 
+class InstalmentPlan(Base):
+    """A fee that one family pays in parts: each part is an order with its own date and link."""
+
+    __tablename__ = "instalment_plans"
+    __table_args__ = (
+        UniqueConstraint("id", "tenant_id"),
+        # Planning the same thing twice plans it once.
+        UniqueConstraint("tenant_id", "player_id", "parent_id", "category", "name"),
+        ForeignKeyConstraint(["player_id", "tenant_id"], ["players.id", "players.tenant_id"]),
+        ForeignKeyConstraint(["parent_id", "tenant_id"], ["parents.id", "parents.tenant_id"]),
+        CheckConstraint(one_of("category", Category), name="category_known"),
+        CheckConstraint("instalments between 2 and 60", name="instalments_sensible"),
+        CheckConstraint("total_cents >= 0", name="total_not_negative"),
+        Index("ix_instalment_plans_parent_id", "parent_id"),
+    )
+
+    id: Mapped[PrimaryKey]
+    tenant_id: Mapped[TenantId]
+    player_id: Mapped[int]
+    parent_id: Mapped[int]
+    category: Mapped[str]
+    name: Mapped[str]
+    total_cents: Mapped[int]
+    # How many parts there are; a late joiner has fewer than the club planned.
+    instalments: Mapped[int]
+    created_at: Mapped[CreatedAt]
+
+
 class Order(Base):
     """What a family owes for one product and player. `amount_cents` rules, never the product's price."""
 
@@ -126,6 +166,19 @@ class Order(Base):
             "product_id",
             unique=True,
             postgresql_where=sql("product_id is not null and status <> 'canceled'"),
+        ),
+        ForeignKeyConstraint(
+            ["instalment_plan_id", "tenant_id"], ["instalment_plans.id", "instalment_plans.tenant_id"]
+        ),
+        CheckConstraint(
+            "(instalment_plan_id is null) = (instalment_number is null)", name="instalment_is_numbered"
+        ),
+        Index(
+            "uq_orders_instalment",
+            "instalment_plan_id",
+            "instalment_number",
+            unique=True,
+            postgresql_where=sql("instalment_plan_id is not null and status <> 'canceled'"),
         ),
         Index("ix_orders_parent_id", "parent_id"),
         Index("ix_orders_player_id", "player_id"),
@@ -148,6 +201,9 @@ class Order(Base):
     stripe_checkout_session_id: Mapped[str | None]
     stripe_checkout_url: Mapped[str | None]
     stripe_payment_intent_id: Mapped[str | None]
+    instalment_plan_id: Mapped[int | None]
+    instalment_number: Mapped[int | None]
+    # What nobody asks for in a query, e.g. why an amount is special; never shown to families.
     custom_data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=sql("'{}'::jsonb"))
     paid_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
@@ -164,132 +220,4 @@ class OrderHistory(Base):
     from_status: Mapped[str]
     to_status: Mapped[str]
     reason: Mapped[str]
-    created_at: Mapped[CreatedAt]
-
-
-class PaymentLink(Base):
-    """The one payment link of a player and product. A row exists only once Stripe has the link."""
-
-    __tablename__ = "payment_links"
-    __table_args__ = (
-        UniqueConstraint("player_id", "product_id", "tenant_id"),
-        ForeignKeyConstraint(["player_id", "tenant_id"], ["players.id", "players.tenant_id"]),
-        ForeignKeyConstraint(["parent_id", "tenant_id"], ["parents.id", "parents.tenant_id"]),
-        ForeignKeyConstraint(["product_id", "tenant_id"], ["products.id", "products.tenant_id"]),
-        ForeignKeyConstraint(["order_id", "tenant_id"], ["orders.id", "orders.tenant_id"]),
-        CheckConstraint(one_of("status", LinkStatus), name="status_known"),
-        CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
-        CheckConstraint("product_id is not null or order_id is not null", name="is_about_something"),
-        Index("uq_payment_links_order_id", "order_id", unique=True, postgresql_where=sql("product_id is null")),
-        Index("ix_payment_links_order_id", "order_id"),
-    )
-
-    id: Mapped[PrimaryKey]
-    tenant_id: Mapped[TenantId]
-    player_id: Mapped[int]
-    parent_id: Mapped[int]
-    product_id: Mapped[int | None]
-    description: Mapped[str] = mapped_column(server_default="")
-    amount_cents: Mapped[int]
-    stripe_payment_link_id: Mapped[str | None] = mapped_column(unique=True)
-    stripe_payment_link_url: Mapped[str | None]
-    status: Mapped[str] = mapped_column(server_default=LinkStatus.ACTIVE)
-    order_id: Mapped[int | None]
-    paid_at: Mapped[datetime | None]
-    # When Stripe confirmed that the link is closed.
-    deactivated_at: Mapped[datetime | None]
-    created_at: Mapped[CreatedAt]
-
-
-class RetiredLink(Base):
-    """A Stripe link that another one took the place of. Late payments through it still find their order."""
-
-    __tablename__ = "retired_links"
-    __table_args__ = (Index("ix_retired_links_order_id", "order_id"),)
-
-    stripe_payment_link_id: Mapped[str] = mapped_column(primary_key=True)
-    tenant_id: Mapped[TenantId]
-    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
-    amount_cents: Mapped[int]
-    reason: Mapped[str]
-    retired_at: Mapped[CreatedAt]
-    deactivated_at: Mapped[datetime | None]
-
-
-class Payment(Base):
-    """Money in (positive) or back (negative, a refund). Append-only."""
-
-    __tablename__ = "payments"
-    __table_args__ = (
-        CheckConstraint(one_of("method", PaymentMethod), name="method_known"),
-        CheckConstraint("amount_cents <> 0", name="amount_not_zero"),
-        Index("ix_payments_order_id", "order_id"),
-        Index("ix_payments_created_at", "created_at"),
-        # Stripe tells of a payment more than once and through several events: it is recorded once.
-        Index(
-            "uq_payments_stripe_payment_intent_id",
-            "stripe_payment_intent_id",
-            unique=True,
-            postgresql_where=sql("stripe_refund_id is null"),
-        ),
-        Index(
-            "uq_payments_stripe_refund_id",
-            "stripe_refund_id",
-            sql("(amount_cents < 0)"),
-            unique=True,
-            postgresql_where=sql("stripe_refund_id is not null"),
-        ),
-    )
-
-    id: Mapped[PrimaryKey]
-    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
-    amount_cents: Mapped[int]
-    method: Mapped[str]
-    stripe_payment_intent_id: Mapped[str | None]
-    stripe_refund_id: Mapped[str | None]
-    recorded_by: Mapped[str] = mapped_column(server_default="stripe")
-    created_at: Mapped[CreatedAt]
-
-
-class CheckoutAttempt(Base):
-    """What is known of one Checkout Session of an order."""
-
-    __tablename__ = "checkout_attempts"
-    __table_args__ = (
-        CheckConstraint(one_of("status", AttemptStatus), name="status_known"),
-        Index("ix_checkout_attempts_order_id", "order_id"),
-    )
-
-    stripe_checkout_session_id: Mapped[str] = mapped_column(primary_key=True)
-    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
-    stripe_payment_intent_id: Mapped[str | None]
-    status: Mapped[str]
-    created_at: Mapped[CreatedAt]
-
-
-class StripeRefund(Base):
-    """What Stripe last said of a refund; it may be told before the payment it gives back."""
-
-    __tablename__ = "stripe_refunds"
-    __table_args__ = (Index("ix_stripe_refunds_stripe_payment_intent_id", "stripe_payment_intent_id"),)
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    stripe_payment_intent_id: Mapped[str]
-    amount_cents: Mapped[int]
-    status: Mapped[str]
-    created_at: Mapped[CreatedAt]
-
-
-class StripeDispute(Base):
-    """What Stripe last said of a dispute; it may be told before the payment it is about."""
-
-    __tablename__ = "stripe_disputes"
-    __table_args__ = (Index("ix_stripe_disputes_stripe_payment_intent_id", "stripe_payment_intent_id"),)
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    stripe_payment_intent_id: Mapped[str]
-    amount_cents: Mapped[int]
-    status: Mapped[str]
-    reason: Mapped[str]
-    evidence_due_by: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]

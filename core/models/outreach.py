@@ -68,6 +68,16 @@ class EmailLog(Base):
         CheckConstraint(one_of("status", EmailStatus), name="status_known"),
         Index("ix_email_logs_parent_id_created_at", "parent_id", "created_at"),
         Index("ix_email_logs_blast_id", "blast_id", postgresql_where=sql("blast_id is not null")),
+        Index("ix_email_logs_created_at", "created_at"),
+        # A payment has one receipt for each guardian; further tries have a higher number.
+        Index(
+            "uq_email_logs_receipt",
+            "payment_id",
+            "parent_id",
+            "attempt",
+            unique=True,
+            postgresql_where=sql("payment_id is not null"),
+        ),
     )
 
     id: Mapped[PrimaryKey]
@@ -80,6 +90,8 @@ class EmailLog(Base):
     message_id: Mapped[str | None]
     error: Mapped[str | None]
     blast_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("blasts.id"))
+    # What a receipt is about.
+    payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
     # What the mail lists: a re-send of the same items within a minute is refused.
     order_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=sql("'{}'::bigint[]"))
     attempt: Mapped[int] = mapped_column(server_default=sql("1"))

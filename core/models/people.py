@@ -1,8 +1,11 @@
 """Clubs, families and teams."""
 
+from datetime import date, datetime
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Date,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -35,6 +38,8 @@ class Tenant(Base):
     brand_color: Mapped[str] = mapped_column(server_default="#0b6e4f")
     reply_to: Mapped[str | None]
     two_person_approval: Mapped[bool] = mapped_column(server_default=sql("false"))
+    # Off where Stripe sends its own.
+    sends_receipts: Mapped[bool] = mapped_column(server_default=sql("true"))
     # Part of every idempotency key, so that a rebuilt database never meets an earlier one's keys at Stripe.
     uid: Mapped[str] = mapped_column(UUID(as_uuid=False), server_default=func.gen_random_uuid())
     created_at: Mapped[CreatedAt]
@@ -67,6 +72,9 @@ class Parent(Base):
     last_name: Mapped[str] = mapped_column(server_default="")
     email: Mapped[str | None]
     phone: Mapped[str | None]
+    # What the mail server said when it refused this address for good; gone with the next mail that it takes.
+    email_problem: Mapped[str | None]
+    email_problem_at: Mapped[datetime | None]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[CreatedAt]
 
@@ -84,6 +92,18 @@ class Player(Base):
         ForeignKeyConstraint(["team_id", "tenant_id"], ["teams.id", "teams.tenant_id"]),
         CheckConstraint(one_of("contract_status", ContractStatus), name="contract_status_known"),
         CheckConstraint("monthly_fee_cents >= 0", name="monthly_fee_not_negative"),
+        ForeignKeyConstraint(["second_parent_id", "tenant_id"], ["parents.id", "parents.tenant_id"]),
+        CheckConstraint("second_parent_id <> parent_id", name="guardians_are_two"),
+        CheckConstraint(
+            "second_share_percent is null"
+            " or (second_parent_id is not null and second_share_percent between 1 and 99)",
+            name="share_is_part",
+        ),
+        Index(
+            "ix_players_second_parent_id",
+            "second_parent_id",
+            postgresql_where=sql("second_parent_id is not null"),
+        ),
         Index("ix_players_parent_id", "parent_id"),
         Index("ix_players_tenant_id_team_id", "tenant_id", "team_id"),
     )
@@ -96,6 +116,13 @@ class Player(Base):
     last_name: Mapped[str]
     contract_status: Mapped[str] = mapped_column(server_default=ContractStatus.NONE)
     monthly_fee_cents: Mapped[int | None]
+    # Why the fee is special (a scholarship); for coaches and admins only, never in a mail or on a page.
+    fee_note: Mapped[str] = mapped_column(server_default="")
+    # When the contract was signed, in the club's days: the first month is charged from here.
+    contract_date: Mapped[date | None] = mapped_column(Date)
+    # The other guardian: gets copies, or, with a share, pays that part of every fee by orders of their own.
+    second_parent_id: Mapped[int | None]
+    second_share_percent: Mapped[int | None]
     created_at: Mapped[CreatedAt]
 
 

@@ -131,3 +131,28 @@ class EntryStatus(StrEnum):
 
     COMMITTED = "committed"
     WITHDRAWN = "withdrawn"
+
+
+class RefundStatus(StrEnum):
+    """Whether Stripe took a refund that an admin asked for."""
+
+    REQUESTED = "requested"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ReminderRunStatus(StrEnum):
+    """What became of a day's reminders."""
+
+    NOBODY = "nobody"
+    WAITING = "waiting"
+    SENT = "sent"
+
+
+class FindingStatus(StrEnum):
+    """Whether a difference between Stripe's books and ours was dealt with."""
+
+    OPEN = "open"
+    REPAIRED = "repaired"
+    FAILED = "failed"
+    GONE = "gone"
