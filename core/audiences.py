@@ -1,17 +1,22 @@
 """Who a blast reaches, and what each mail lists: a registry, so that a new kind is one more entry."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.balances import OwedItem, fetch_owed, stream_families, total_payable
+from core.balances import OwedItem, family_owes, stream_families, total_payable
+from core.club import Club
 from core.errors import InvalidInputError, NotFoundError
+from core.first_month import first_month_is_owed
+from core.instalments import asked_now
 from core.models import Order, Parent, Player, Team
 from core.models.statuses import EmailType
+from core.tournaments import products_of, tournament_name
 
 
 class SkipReason(StrEnum):
@@ -24,21 +29,27 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AudienceQuery:
-    """Which kind of blast, narrowed how."""
+    """Which kind of blast, narrowed how. Only what differs from the default is stored with the blast."""
 
     kind: EmailType
     team_id: int | None = None
     email: str | None = None
+    tournament_id: int | None = None
+    skip_proration: bool = False
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What of it is stored with the blast."""
-        return {key: value for key, value in (("team_id", self.team_id), ("email", self.email)) if value}
+        return {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name != "kind" and getattr(self, each.name) != each.default
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A family that gets a mail over this many cents."""
+    """A family that gets a mail over this many cents; those of which they only get a copy don't count."""
 
     parent_id: int
     total_cents: int
@@ -46,11 +57,20 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A family that owes something and gets no mail."""
+    """A family that gets no mail although the blast is about it; `reason` is a phrase for people.
+
+    With a player's name it is about this one only: the family may get a mail about a brother or a sister.
+    """
 
     parent_id: int
     parent_name: str
-    reason: SkipReason
+    reason: str
+    player_name: str = ""
+
+    @property
+    def words(self) -> str:
+        """The reason and, where it is about one player, who that is."""
+        return f"{self.player_name}: {self.reason}" if self.player_name else self.reason
 
 
 @dataclass(slots=True)
@@ -67,6 +87,7 @@ class Audience:
 
 
 Conditions = Callable[[AudienceQuery], Sequence[ColumnElement[bool]]]
+Preparation = Callable[[AsyncConnection, Club, AudienceQuery], Awaitable[Sequence[Skipped]]]
 
 
 def _outstanding(query: AudienceQuery) -> Sequence[ColumnElement[bool]]:
@@ -74,7 +95,22 @@ def _outstanding(query: AudienceQuery) -> Sequence[ColumnElement[bool]]:
     return [] if query.team_id is None else [Player.team_id == query.team_id]
 
 
-AUDIENCES: Mapping[EmailType, Conditions] = {EmailType.OUTSTANDING_BALANCE: _outstanding}
+def _tournament_fee(query: AudienceQuery) -> Sequence[ColumnElement[bool]]:
+    """Everyone who owes a tournament's fee, each child's own."""
+    return [Order.product_id.in_(products_of(query.tournament_id or 0))]
+
+
+def _first_payment(query: AudienceQuery) -> Sequence[ColumnElement[bool]]:
+    """Everyone whose first month is still to be paid, or a team's."""
+    return [*first_month_is_owed(), *_outstanding(query)]
+
+
+# What narrows what is owed, as conditions on `Order`, `Player`, `Product` and `Parent`.
+AUDIENCES: Mapping[EmailType, Conditions] = {
+    EmailType.OUTSTANDING_BALANCE: _outstanding,
+    EmailType.TOURNAMENT_FEE: _tournament_fee,
+    EmailType.FIRST_PAYMENT: _first_payment,
+}
 
 
 def _conditions(query: AudienceQuery) -> list[ColumnElement[bool]]:
@@ -84,24 +120,54 @@ def _conditions(query: AudienceQuery) -> list[ColumnElement[bool]]:
     return conditions
 
 
-async def find_audience(conn: AsyncConnection, tenant_id: int, query: AudienceQuery) -> Audience:
-    """Return who a blast would reach now and who is left out, with one query."""
+async def find_audience(
+    conn: AsyncConnection, club: Club, query: AudienceQuery, today: date, prepare: Preparation | None = None
+) -> Audience:
+    """Return who a blast would reach now and who is left out, with one query once the orders are there.
+
+    `today` is the club's: of a fee in instalments only what is overdue or due soon is asked for.
+    `prepare` makes the orders that the mails will ask for, and names who can't have one; a caller that only looks
+    rolls its transaction back.
+    """
     audience = Audience()
-    async for family in stream_families(conn, tenant_id, *_conditions(query)):
+    if prepare is not None:
+        audience.skipped += await prepare(conn, club, query)
+    async for everything in stream_families(conn, club.id, *_conditions(query)):
+        family = asked_now(everything, today)
+        if not family:
+            continue
         reason = _skip_reason(family)
         if reason is None:
-            audience.recipients.append(Recipient(family[0].parent_id, total_payable(family)))
+            own = total_payable([item for item in family if not item.is_copy])
+            audience.recipients.append(Recipient(family[0].parent_id, own))
         else:
             audience.skipped.append(Skipped(family[0].parent_id, family[0].parent_name, reason))
     return audience
 
 
 async def family_items(
-    conn: AsyncConnection, tenant_id: int, query: AudienceQuery, parent_id: int
+    conn: AsyncConnection, tenant_id: int, query: AudienceQuery, parent_id: int, today: date
 ) -> list[OwedItem]:
     """Return what one family's mail lists now; empty where nothing is left to ask for."""
-    items = await fetch_owed(conn, tenant_id, Order.parent_id == parent_id, *_conditions(query))
-    return [item for item in items if item.is_payable]
+    items = await family_owes(conn, tenant_id, parent_id, *_conditions(query))
+    return [item for item in asked_now(items, today) if item.is_payable]
+
+
+async def audience_in_words(conn: AsyncConnection, tenant_id: int, query: AudienceQuery) -> str:
+    """Say whom a blast is about, as plain text.
+
+    Raises:
+        InvalidInputError, NotFoundError: where the team or the tournament doesn't exist any more.
+    """
+    if query.email is not None:
+        return f"The family of {query.email}"
+    if query.kind is EmailType.TOURNAMENT_FEE:
+        return f"Everyone in {await tournament_name(conn, tenant_id, query.tournament_id or 0)}"
+    who = "Everyone" if query.team_id is None else await check_team(conn, tenant_id, query.team_id)
+    if query.kind is EmailType.FIRST_PAYMENT:
+        flat = ", the whole month" if query.skip_proration else ""
+        return f"{who}: signed, with the first month to pay{flat}"
+    return who if query.team_id is not None else "Everyone who owes something"
 
 
 async def check_team(conn: AsyncConnection, tenant_id: int, team_id: int) -> str:

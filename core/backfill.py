@@ -1,22 +1,20 @@
 """Minting the links that are missing, for a whole club: paced, resumable, one failure stopping nobody else."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.at_once import a_few_at_once
 from core.balances import balance_cents, item_name, owed_items, player_name
 from core.club import Club
 from core.database import Database
-from core.errors import NotPayableError, SidelineError
-from core.models import Order, PaymentLink, Player
+from core.errors import NotPayableError
+from core.models import Order, PaymentLink, Player, RetiredLink
 from core.models.statuses import ContractStatus, LinkStatus, OrderStatus
 from core.payment_links import PaymentLinks
-
-# Enough to keep Stripe's pace with an answer taking a third of a second.
-AT_ONCE = 8
+from core.references import reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,14 @@ class MissingLink:
     player_name: str
     description: str
     balance_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class DebtWithoutLink(MissingLink):
+    """The same, with whether it had a link before: one that is closed, replaced, or over another amount."""
+
+    currency: str
+    had_link: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +52,22 @@ class BackfillReport:
     failures: tuple[LinkFailure, ...]
 
 
-async def missing_links(conn: AsyncConnection, tenant_id: int) -> list[MissingLink]:
+async def missing_links(conn: AsyncConnection, tenant_id: int) -> list[DebtWithoutLink]:
     """Return what every signed player owes and can't be paid by an open link, with one statement."""
     same_product = and_(
         PaymentLink.tenant_id == Order.tenant_id,
         PaymentLink.player_id == Order.player_id,
         PaymentLink.product_id == Order.product_id,
     )
+    is_its_link = or_(same_product, and_(Order.product_id.is_(None), PaymentLink.order_id == Order.id))
+    had_link = or_(
+        select(PaymentLink.id).where(is_its_link).exists(),
+        select(RetiredLink.order_id).where(RetiredLink.order_id == Order.id).exists(),
+    )
     has_link = (
         select(PaymentLink.id)
         .where(
-            or_(same_product, and_(Order.product_id.is_(None), PaymentLink.order_id == Order.id)),
+            is_its_link,
             PaymentLink.status == LinkStatus.ACTIVE,
             PaymentLink.stripe_payment_link_id.is_not(None),
             PaymentLink.amount_cents == balance_cents,
@@ -70,9 +81,26 @@ async def missing_links(conn: AsyncConnection, tenant_id: int) -> list[MissingLi
             Order.status == OrderStatus.PENDING,
             Player.contract_status == ContractStatus.SIGNED,
             ~has_link,
-        ).with_only_columns(Order.id, player_name, item_name, balance_cents, maintain_column_froms=True)
+        ).with_only_columns(
+            Order.id, player_name, item_name, balance_cents, Order.currency, had_link, maintain_column_froms=True
+        )
     )
-    return [MissingLink(*row) for row in rows]
+    return [DebtWithoutLink(*row) for row in rows]
+
+
+# It fits where it asks for what the order owes, or was paid like its order.
+_ADOPT = text("""
+    update payment_links l set order_id = o.id
+    from orders o
+    where l.tenant_id = :tenant_id and l.order_id is null
+        and o.tenant_id = l.tenant_id and o.player_id = l.player_id and o.product_id = l.product_id
+        and (
+            l.status = 'active' and o.status = 'pending' and l.amount_cents = o.amount_cents - coalesce(
+                (select sum(p.amount_cents) from payments p where p.order_id = o.id), 0
+            )
+            or l.status = 'paid' and o.status = 'paid'
+        )
+""")
 
 
 class Backfill:
@@ -82,31 +110,35 @@ class Backfill:
         self._database = database
         self._links = links
 
-    async def find(self, club: Club) -> list[MissingLink]:
+    async def find(self, club: Club) -> Sequence[MissingLink]:
         """Return what is missing; writes nothing."""
         async with self._database.transaction() as conn:
             return await missing_links(conn, club.id)
 
+    async def adopt(self, club: Club, *, keep: bool) -> int:
+        """Give links that were imported without their order the one of the same player and product, where it fits.
+
+        Returns how many; only counts them unless told to `keep`.
+        """
+        async with self._database.transaction(keep=keep) as conn:
+            return (await conn.execute(_ADOPT, {"tenant_id": club.id})).rowcount
+
     async def mint(
-        self, club: Club, missing: list[MissingLink], on_progress: Callable[[], None]
+        self, club: Club, missing: Sequence[MissingLink], on_progress: Callable[[], None]
     ) -> BackfillReport:
         """Mint these links, a few at a time. Stopped half way, the next run goes on where this one was."""
-        waiting = iter(missing)
         created, skipped, failures = 0, 0, list[LinkFailure]()
 
-        async def work() -> None:
+        async def mint(item: MissingLink) -> None:
             nonlocal created, skipped
-            for item in waiting:
-                try:
-                    await self._links.payable_url(club.id, item.order_id)
-                    created += 1
-                except NotPayableError:
-                    skipped += 1  # paid or canceled since it was listed
-                except SidelineError as error:
-                    failures.append(LinkFailure(item, str(error)))
-                on_progress()
+            try:
+                await self._links.payable_url(club.id, item.order_id)
+                created += 1
+            except NotPayableError:
+                skipped += 1  # paid or canceled since it was listed
+            except Exception as error:  # noqa: BLE001 - one failure stops nobody
+                failures.append(LinkFailure(item, reason_of(error)))
+            on_progress()
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(work())
+        await a_few_at_once(missing, mint)
         return BackfillReport(created, skipped, tuple(failures))

@@ -2,6 +2,10 @@
 
 An order's balance is its amount less its payments. Only a pending order with something left is owed; one that
 is `processing` is on its way and is shown but never asked for.
+
+Each order has one payer. A player's second guardian without a share of the fees reads along: gets copies of the
+mails about this player and sees the player's items, but not the siblings'. With a share, the two have orders of
+their own and neither sees the other's.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -9,17 +13,34 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    select,
+    true,
+    union_all,
+    values,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from core.fees import contract_allows
-from core.models import Order, Parent, Payment, Player, Product, Team
+from core.models import InstalmentPlan, Order, Parent, Payment, Player, Product, Team
 from core.models.statuses import OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
 class OwedItem:
-    """One order that a family still owes something on, or whose payment is on its way. Amounts in cents."""
+    """One order that a family still owes something on, or whose payment is on its way. Amounts in cents.
+
+    `parent_…` is who reads it: the payer, or a second guardian who gets copies (`is_copy`).
+    """
 
     order_id: int
     parent_id: int
@@ -38,6 +59,19 @@ class OwedItem:
     parent_first_name: str
     parent_last_name: str
     parent_email: str | None
+    payer_id: int
+    instalment_plan_id: int | None
+    instalment_number: int | None
+    instalments: int | None
+    plan_name: str | None
+    instalments_paid: int | None
+    # Who pays it, where this guardian only reads along.
+    payer_name: str | None
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether somebody else pays it, and this guardian only reads along."""
+        return self.parent_id != self.payer_id
 
     @property
     def is_processing(self) -> bool:
@@ -67,11 +101,33 @@ item_name = func.coalesce(func.nullif(Order.description, ""), Product.name, "Fee
 player_name = func.btrim(Player.first_name + " " + Player.last_name)
 
 
+_part, _payer = aliased(Order), aliased(Parent)
+# How many parts of a plan are paid; nothing is looked up for what is no plan's.
+_instalments_paid = case((
+    Order.instalment_plan_id.is_not(None),
+    select(func.count())
+    .where(_part.instalment_plan_id == Order.instalment_plan_id, _part.status == OrderStatus.PAID)
+    .correlate(Order)
+    .scalar_subquery(),
+))  # fmt: skip
+_payer_of_copy = case((
+    Parent.id != Order.parent_id,
+    select(func.btrim(_payer.first_name + " " + _payer.last_name))
+    .where(_payer.id == Order.parent_id)
+    .correlate(Order)
+    .scalar_subquery(),
+))  # fmt: skip
+
+
+_reads_along = Player.second_parent_id.is_not(None) & Player.second_share_percent.is_(None)
+
+
 def _owed() -> Select[Any]:
+    """Return the statement without who reads it: what follows joins `Parent` in one way or another."""
     return (
         select(
             Order.id,
-            Order.parent_id,
+            Parent.id.label("parent_id"),
             Order.player_id,
             player_name,
             Player.team_id,
@@ -87,30 +143,85 @@ def _owed() -> Select[Any]:
             Parent.first_name,
             Parent.last_name,
             Parent.email,
+            Order.parent_id.label("payer_id"),
+            Order.instalment_plan_id,
+            Order.instalment_number,
+            InstalmentPlan.instalments,
+            InstalmentPlan.name.label("plan_name"),
+            _instalments_paid,
+            _payer_of_copy,
         )
+        .select_from(Order)
         .join(Player, Player.id == Order.player_id)
-        .join(Parent, Parent.id == Order.parent_id)
         .outerjoin(Team, Team.id == Player.team_id)
         .outerjoin(Product, Product.id == Order.product_id)
+        .outerjoin(InstalmentPlan, InstalmentPlan.id == Order.instalment_plan_id)
         .where(Order.status.in_([OrderStatus.PENDING, OrderStatus.PROCESSING]), balance_cents > 0)
-        .order_by(Order.parent_id, Player.first_name, Order.player_id, Order.due_date, Order.id)
+        .order_by(Parent.id, Player.first_name, Order.player_id, Order.due_date, Order.id)
     )
 
 
-# Built once: composing it takes longer than PostgreSQL takes to answer it for one family.
-_OWED = _owed()
-_OWED_BY_FAMILY = _OWED.where(Order.tenant_id == bindparam("tenant_id"), Order.parent_id == bindparam("parent_id"))
+_readers = (
+    values(column("parent_id", BigInteger), name="readers")
+    .data([(Order.parent_id,), (case((_reads_along, Player.second_parent_id)),)])
+    .lateral()
+)
+# Built once: composing them takes longer than PostgreSQL takes to answer for one family.
+_OWED = _owed().join(Parent, Parent.id == Order.parent_id)
+_READ = _owed().join(_readers, true()).join(Parent, Parent.id == _readers.c.parent_id)
+
+
+def orders_read_by(parent_id: ColumnElement[int]) -> Select[tuple[int]]:
+    """Return the ids of the orders that a guardian pays, and of those that they get copies about."""
+    own = select(Order.id).where(Order.parent_id == parent_id)
+    copied = (
+        select(Order.id)
+        .join(Player, Player.id == Order.player_id)
+        .where(Player.second_parent_id == parent_id, Player.second_share_percent.is_(None))
+    )
+    return select(union_all(own, copied).subquery().c.id)
+
+
+_named_parent = bindparam("parent_id", type_=BigInteger)
+_FAMILY = (
+    _owed()
+    .join(Parent, Parent.id == _named_parent)
+    .where(
+        Order.tenant_id == bindparam("tenant_id"),
+        Parent.tenant_id == Order.tenant_id,
+        Order.id.in_(orders_read_by(_named_parent)),
+    )
+)
+# What a coach sees of a player: the family's, and what the other guardian pays for this player.
+_AROUND_PLAYER = _OWED.where(
+    Order.tenant_id == bindparam("tenant_id"),
+    Order.id.in_(
+        union_all(
+            select(Order.id).where(Order.parent_id == _named_parent),
+            select(Order.id).where(Order.player_id == bindparam("player_id"), Order.parent_id != _named_parent),
+        )
+    ),
+)
 
 
 def owed_items(tenant_id: int, *conditions: ColumnElement[bool]) -> Select[Any]:
-    """Return the statement: what is owed in a club, family by family, the oldest debt of a player first."""
+    """Return the statement: what is owed in a club, payer by payer, the oldest debt of a player first."""
     return _OWED.where(Order.tenant_id == tenant_id, *conditions)
 
 
-async def family_owes(conn: AsyncConnection, tenant_id: int, parent_id: int) -> list[OwedItem]:
-    """Return what one family owes, and what of it is on its way."""
+async def family_owes(
+    conn: AsyncConnection, tenant_id: int, parent_id: int, *conditions: ColumnElement[bool]
+) -> list[OwedItem]:
+    """Return what a guardian is to know of: what they owe, and what they get copies about."""
     named = {"tenant_id": tenant_id, "parent_id": parent_id}
-    return [OwedItem(*row) for row in await conn.execute(_OWED_BY_FAMILY, named)]
+    statement = _FAMILY.where(*conditions) if conditions else _FAMILY
+    return [OwedItem(*row) for row in await conn.execute(statement, named)]
+
+
+async def owed_around(conn: AsyncConnection, tenant_id: int, parent_id: int, player_id: int) -> list[OwedItem]:
+    """Return what a player's family owes, and what another guardian owes for this player."""
+    named = {"tenant_id": tenant_id, "parent_id": parent_id, "player_id": player_id}
+    return [OwedItem(*row) for row in await conn.execute(_AROUND_PLAYER, named)]
 
 
 async def fetch_owed(conn: AsyncConnection, tenant_id: int, *conditions: ColumnElement[bool]) -> list[OwedItem]:
@@ -119,12 +230,18 @@ async def fetch_owed(conn: AsyncConnection, tenant_id: int, *conditions: ColumnE
     return [OwedItem(*row) for row in rows]
 
 
+async def fetch_read(conn: AsyncConnection, tenant_id: int, *conditions: ColumnElement[bool]) -> list[OwedItem]:
+    """Return what is owed with everybody who reads it: the payer, and who gets copies, guardian by guardian."""
+    rows = (await conn.execute(_READ.where(Order.tenant_id == tenant_id, *conditions))).all()
+    return [OwedItem(*row) for row in rows]
+
+
 async def stream_families(
     conn: AsyncConnection, tenant_id: int, *conditions: ColumnElement[bool]
 ) -> AsyncIterator[list[OwedItem]]:
-    """Yield each owing family's items, reading the rows as they come: memory stays flat for any club."""
+    """Yield each guardian's items, copies included, reading the rows as they come: memory stays flat."""
     family: list[OwedItem] = []
-    async with conn.stream(owed_items(tenant_id, *conditions)) as rows:
+    async with conn.stream(_READ.where(Order.tenant_id == tenant_id, *conditions)) as rows:
         async for row in rows:
             item = OwedItem(*row)
             if family and family[0].parent_id != item.parent_id:
@@ -136,5 +253,5 @@ async def stream_families(
 
 
 def total_payable(items: Sequence[OwedItem]) -> int:
-    """Return the cents that a family can be asked for now."""
+    """Return the cents that a mail about these items asks for."""
     return sum(item.balance_cents for item in items if item.is_payable)

@@ -30,7 +30,8 @@ async def sample_mail(conn: AsyncConnection, mails: FamilyMails, club: Club, bla
         .limit(_FAMILIES_TRIED)
     )
     for parent_id in parent_ids:
-        items = await family_items(conn, club.id, blast.query, parent_id)
+        items = await family_items(conn, club.id, blast.query, parent_id, mails.today(club))
         if items:
-            return mails.compose(club, blast.kind, items, blast.note)
+            prorate = not blast.query.skip_proration
+            return mails.compose(club, blast.kind, items, blast.note, prorate=prorate)
     raise AlreadyDoneError("The first families of this blast owe nothing any more, so there is no mail to show.")

@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.audiences import AudienceQuery, family_items
 from core.balances import OwedItem
-from core.clock import Clock
+from core.clock import Clock, local_date
 from core.club import Club, club_by_id
 from core.database import Database
 from core.email_log import LEFT_BEHIND, NewAttempt, add_attempt, finish_attempt
-from core.errors import MailDeferredError, MailRefusedError, MailUncertainError
+from core.errors import AddressRefusedError, MailDeferredError, MailRefusedError, MailUncertainError
 from core.family_mail import FamilyMails
 from core.jobs import JobQueue
 from core.mail import Mailer
@@ -72,7 +72,8 @@ class BlastSender:
             return None
         club = await club_by_id(conn, row.tenant_id)
         query = AudienceQuery(EmailType(row.kind), **row.audience)
-        items = await family_items(conn, club.id, query, parent_id)
+        today = local_date(self._clock(), club.time_zone)
+        items = await family_items(conn, club.id, query, parent_id, today)
         if not items or not items[0].parent_email:
             reason = PAID_MEANWHILE if not items else "no e-mail address"
             await _set_recipient(conn, blast_id, parent_id, RecipientStatus.SKIPPED, reason)
@@ -108,7 +109,8 @@ class BlastSender:
     async def _log(
         self, conn: AsyncConnection, club: Club, row: Row[tuple[object, ...]], items: list[OwedItem]
     ) -> Claim:
-        mail = self._mails.compose(club, EmailType(row.kind), items, row.note)
+        query = AudienceQuery(EmailType(row.kind), **row.audience)
+        mail = self._mails.compose(club, query.kind, items, row.note, prorate=not query.skip_proration)
         address, message_id = items[0].parent_email or "", self._mailer.new_message_id()
         log_id = await add_attempt(
             conn,
@@ -168,7 +170,8 @@ class BlastSender:
         except MailDeferredError as error:
             await self._defer(claim, error)
         except MailRefusedError as error:
-            await self._finish(claim, RecipientStatus.FAILED, str(error))
+            is_address = isinstance(error, AddressRefusedError)
+            await self._finish(claim, RecipientStatus.FAILED, str(error), is_address_refused=is_address)
         except MailUncertainError as error:
             await self._finish(claim, RecipientStatus.UNCERTAIN, str(error))
         except Exception:
@@ -186,10 +189,12 @@ class BlastSender:
         await self._finish(claim, RecipientStatus.PENDING, f"{error} Trying again.")
         raise error
 
-    async def _finish(self, claim: Claim, status: RecipientStatus, words: str | None) -> None:
+    async def _finish(
+        self, claim: Claim, status: RecipientStatus, words: str | None, *, is_address_refused: bool = False
+    ) -> None:
         log_status = EmailStatus.FAILED if status is RecipientStatus.PENDING else EmailStatus(status.value)
         async with self._database.transaction() as conn:
-            await finish_attempt(conn, claim.log_id, log_status, words)
+            await finish_attempt(conn, claim.log_id, log_status, words, is_address_refused=is_address_refused)
             await _set_recipient(conn, claim.blast_id, claim.parent_id, status, words)
 
     async def _after(self, blast_id: int) -> None:

@@ -1,15 +1,17 @@
 """Blasts up to their approval: drafted with a frozen audience, approved or canceled by one person."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.audiences import Audience, AudienceQuery, find_audience
+from core.audiences import Audience, AudienceQuery, Preparation, find_audience
 from core.audit import record_change
-from core.clock import Clock
+from core.blast_recipients import freeze_recipients
+from core.clock import Clock, local_date
 from core.club import Club
 from core.database import Database
 from core.errors import AlreadyDoneError, InvalidInputError, NotAllowedError, NotFoundError
@@ -144,15 +146,23 @@ async def _failures(conn: AsyncConnection, blast_id: int) -> tuple[Failure, ...]
 class Blasts:
     """Drafts blasts, and lets one person approve or cancel each."""
 
-    def __init__(self, database: Database, jobs: JobQueue, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        jobs: JobQueue,
+        clock: Clock,
+        preparations: Mapping[EmailType, Preparation],
+    ) -> None:
+        """`preparations`: what makes, for some kinds of blast, the orders that its mails ask for."""
         self._database = database
         self._jobs = jobs
         self._clock = clock
+        self._preparations = preparations
 
     async def preview(self, club: Club, query: AudienceQuery) -> Audience:
-        """Return whom a blast would reach now, without making one."""
-        async with self._database.transaction() as conn:
-            return await find_audience(conn, club.id, query)
+        """Return whom a blast would reach now, without making one or keeping anything."""
+        async with self._database.transaction(keep=False) as conn:
+            return await self._find_audience(conn, club, query)
 
     async def draft(
         self, club: Club, query: AudienceQuery, *, note: str, requested_by: str
@@ -243,10 +253,14 @@ class Blasts:
             await load_blast(conn, club.id, blast_id)
             raise AlreadyDoneError("This blast is being sent right now; somebody was first.")
 
+    async def _find_audience(self, conn: AsyncConnection, club: Club, query: AudienceQuery) -> Audience:
+        today = local_date(self._clock(), club.time_zone)
+        return await find_audience(conn, club, query, today, self._preparations.get(query.kind))
+
     async def _freeze(
         self, conn: AsyncConnection, club: Club, query: AudienceQuery, note: str, requested_by: str
     ) -> tuple[int, Audience]:
-        audience = await find_audience(conn, club.id, query)
+        audience = await self._find_audience(conn, club, query)
         if not audience.recipients:
             raise InvalidInputError(
                 "Nobody in this audience can be mailed right now, so there is nothing to send."
@@ -263,7 +277,7 @@ class Blasts:
             )
             .returning(Blast.id)
         )
-        await _freeze_recipients(conn, int(blast_id or 0), audience)
+        await freeze_recipients(conn, int(blast_id or 0), audience)
         after = {"kind": query.kind, "families": len(audience.recipients), "total_cents": audience.total_cents}
         await record_change(conn, club.id, requested_by, "blast.draft", f"blast:{blast_id}", after=after)
         return int(blast_id or 0), audience
@@ -303,33 +317,13 @@ class Blasts:
             .values(status=to_status, **values)
         )
         if moved.rowcount != 1:
-            raise AlreadyDoneError(_who_was_first(await load_blast(conn, club.id, blast_id)))
+            raise _who_was_first(await load_blast(conn, club.id, blast_id))
 
 
-# One statement for any number of families; who is both mailed and left out of something is mailed.
-_FREEZE = text("""
-    insert into blast_recipients (blast_id, parent_id, status, error, total_cents)
-    select :blast_id, r.parent_id, r.status, r.error, r.total_cents
-    from unnest(
-        cast(:parent_ids as bigint[]), cast(:statuses as text[]),
-        cast(:errors as text[]), cast(:totals as bigint[])
-    ) as r(parent_id, status, error, total_cents)
-    on conflict do nothing
-""")
-
-
-async def _freeze_recipients(conn: AsyncConnection, blast_id: int, audience: Audience) -> None:
-    rows: list[tuple[int, str, str | None, int]] = [
-        (r.parent_id, RecipientStatus.PENDING, None, r.total_cents) for r in audience.recipients
-    ]
-    rows += [(s.parent_id, RecipientStatus.SKIPPED, s.reason, 0) for s in audience.skipped]
-    parent_ids, statuses, errors, totals = (list(column) for column in zip(*rows, strict=True))
-    frozen = {"parent_ids": parent_ids, "statuses": statuses, "errors": errors, "totals": totals}
-    await conn.execute(_FREEZE, {"blast_id": blast_id, **frozen})
-
-
-def _who_was_first(blast: BlastView) -> str:
+def _who_was_first(blast: BlastView) -> AlreadyDoneError:
     if blast.status is BlastStatus.CANCELED:
-        return f"This blast was already canceled by {blast.canceled_by}."
+        who = blast.canceled_by or "somebody"
+        return AlreadyDoneError(f"This blast was already canceled by {who}.", people=[who])
     state = "has gone out" if blast.status is BlastStatus.DONE else "is going out"
-    return f"This blast was already approved by {blast.approved_by} and {state}."
+    who = blast.approved_by or "somebody"
+    return AlreadyDoneError(f"This blast was already approved by {who} and {state}.", people=[who])

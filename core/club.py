@@ -1,8 +1,10 @@
 """Clubs: making one, and finding the one that a request is about."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -81,3 +83,25 @@ async def set_up_club(conn: AsyncConnection, name: str, **details: object) -> Cl
     statement = statement.on_conflict_do_update(index_elements=[Tenant.name], set_={"name": name, **given})
     club_id = await conn.scalar(statement.returning(Tenant.id))
     return await club_by_id(conn, int(club_id or 0))
+
+
+async def change_club(
+    conn: AsyncConnection, club_id: int, wanted: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give columns of a club new values; what has its value already is left alone.
+
+    Returns the columns that changed, as they were and as they are.
+    """
+    columns = [Tenant.__table__.c[name] for name in wanted]
+    row = (await conn.execute(select(*columns).where(Tenant.id == club_id).with_for_update())).one()
+    before = {name: value for name, value in row._mapping.items() if value != wanted[name]}
+    after = {name: wanted[name] for name in before}
+    if after:
+        await conn.execute(update(Tenant).where(Tenant.id == club_id).values(after))
+    return before, after
+
+
+async def only_club(conn: AsyncConnection) -> int | None:
+    """Return the id of the only club, or None where there are several: then it takes more to know whose it is."""
+    ids = list(await conn.scalars(select(Tenant.id).limit(2)))
+    return ids[0] if len(ids) == 1 else None

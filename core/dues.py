@@ -12,7 +12,7 @@ from core.clock import local_date
 from core.club import Club
 from core.errors import NotFoundError
 from core.models import Order, Payment, Player, Team
-from core.models.statuses import OrderStatus
+from core.models.statuses import OrderStatus, PaymentMethod
 
 OLDEST_SHOWN = 5
 
@@ -102,7 +102,12 @@ async def _collected(conn: AsyncConnection, club: Club, first_day: date, team_id
     statement = (
         select(func.coalesce(func.sum(Payment.amount_cents), 0))
         .join(Order, Order.id == Payment.order_id)
-        .where(Order.tenant_id == club.id, Payment.created_at >= since)
+        # A waived debt is settled, but nothing came in.
+        .where(
+            Order.tenant_id == club.id,
+            Payment.created_at >= since,
+            Payment.method != PaymentMethod.WAIVER,
+        )
     )
     if team_id is not None:
         statement = statement.join(Player, Player.id == Order.player_id).where(Player.team_id == team_id)

@@ -2,11 +2,14 @@
 
 `queued → sending → sent | failed | uncertain`. A row that is found in `sending` by a later run belongs to a
 process that died in between: whether the mail went out is not known, so it is never sent again by itself.
+
+An address that a mail server refuses for good is marked on the family, in the transaction that writes the refusal
+down; the next mail that it takes clears the mark, and so does another address (a trigger on `parents`).
 """
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.models import EmailLog
@@ -26,6 +29,8 @@ class MailAttempt:
     order_ids: tuple[int, ...]
     attempt: int
     requested_by: str | None
+    # What a receipt is about.
+    payment_id: int | None = None
 
 
 _COLUMNS = (
@@ -38,6 +43,7 @@ _COLUMNS = (
     EmailLog.order_ids,
     EmailLog.attempt,
     EmailLog.requested_by,
+    EmailLog.payment_id,
 )
 
 
@@ -56,6 +62,7 @@ class NewAttempt:
     blast_id: int | None = None
     attempt: int = 1
     requested_by: str | None = None
+    payment_id: int | None = None
 
 
 async def add_attempt(conn: AsyncConnection, new: NewAttempt) -> int:
@@ -80,16 +87,41 @@ async def claim_attempt(conn: AsyncConnection, log_id: int, message_id: str) -> 
     return MailAttempt(**row._asdict() | {"order_ids": tuple(row.order_ids)})
 
 
-async def finish_attempt(
-    conn: AsyncConnection, log_id: int, status: EmailStatus, error: str | None = None
-) -> bool:
-    """Write down how an attempt in `sending` (or called uncertain meanwhile) ended."""
-    finished = await conn.execute(
-        update(EmailLog)
-        .where(EmailLog.id == log_id, EmailLog.status.in_([EmailStatus.SENDING, EmailStatus.UNCERTAIN]))
-        .values(status=status, error=error)
+# A mail that was taken clears the mark of its address, a refusal of the address sets it, anything else says
+# nothing about it. The family may have another address by now: that one is left as it is.
+_FINISH = text("""
+    with finished as (
+        update email_logs set status = cast(:status as text), error = cast(:error as text)
+        where id = :id and status in ('sending', 'uncertain')
+        returning parent_id, to_address
+    ),
+    marked as (
+        update parents set
+            email_problem = case when :is_refused then cast(:error as text) end,
+            email_problem_at = case when :is_refused then now() end
+        from finished
+        where parents.id = finished.parent_id and lower(parents.email) = lower(finished.to_address)
+            and (:is_refused or (cast(:status as text) = 'sent' and parents.email_problem is not null))
     )
-    return finished.rowcount == 1
+    select count(*) from finished
+""")
+
+
+async def finish_attempt(
+    conn: AsyncConnection,
+    log_id: int,
+    status: EmailStatus,
+    error: str | None = None,
+    *,
+    is_address_refused: bool = False,
+) -> bool:
+    """Write down how an attempt in `sending` (or called uncertain meanwhile) ended.
+
+    `is_address_refused`: the mail server won't have the address for good; `error` holds its words.
+    """
+    told = {"id": log_id, "status": status.value, "error": error, "is_refused": is_address_refused}
+    finished: int | None = await conn.scalar(_FINISH, told)
+    return finished == 1
 
 
 async def give_up_on(conn: AsyncConnection, log_id: int) -> bool:

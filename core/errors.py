@@ -4,9 +4,18 @@ Each door (Slack, HTTP, terminal) maps these once; anything else is a bug or an 
 reference, and shows that reference. Messages are one line and say what to do.
 """
 
+from collections.abc import Sequence
+
 
 class SidelineError(Exception):
-    """Base of every expected failure; `str(error)` is a sentence for the person who asked."""
+    """Base of every expected failure; `str(error)` is a sentence for the person who asked.
+
+    `people` are the ids in it that stand for people, as the audit log has them: a door may name them better.
+    """
+
+    def __init__(self, message: str, *, people: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.people = tuple(people)
 
 
 class SettingsError(SidelineError):
@@ -27,6 +36,14 @@ class NotAllowedError(SidelineError):
 
 class InvalidInputError(SidelineError):
     """What was typed or sent can't be used."""
+
+
+class WrongFieldError(InvalidInputError):
+    """One field of a form can't be used; `field` is its name, so that the words can stand beside it."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class AlreadyDoneError(SidelineError):
@@ -52,12 +69,20 @@ class StripeRefusedError(SidelineError):
     """Stripe understood and said no. Trying again won't help."""
 
 
+class StripeUnknownIdError(StripeRefusedError):
+    """Stripe has nothing of this id: another account's, another mode's, or never made."""
+
+
 class MailDeferredError(SidelineError):
     """The mail server refused for now, or was out of reach. Worth another try."""
 
 
 class MailRefusedError(SidelineError):
     """The mail server refused for good; the message holds its words."""
+
+
+class AddressRefusedError(MailRefusedError):
+    """Mail can't go to this address at all, whoever sends it: somebody has to ask the family for another."""
 
 
 class MailUncertainError(SidelineError):

@@ -1,30 +1,38 @@
 """What a coach sees when looking a player up: the family, what it owes, what it paid, when it was mailed."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, true
+from sqlalchemy import BigInteger, Select, bindparam, exists, func, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
-from core.balances import OwedItem, family_owes, item_name, player_name
+from core.balances import OwedItem, item_name, orders_read_by, owed_around, player_name
 from core.errors import NotFoundError
-from core.models import EmailLog, Order, Parent, Payment, Player, Product, Team
+from core.manual_payments import HAND_METHODS
+from core.models import EmailLog, FamilyHold, Order, Parent, Payment, Player, Product, Team
 
 PAYMENTS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PaidItem:
-    """One payment (positive) or refund (negative) of a family, in cents."""
+    """One payment (positive) or refund (negative) of a family, in cents; what was undone is left out.
 
+    `reference` is a check's number, or why a debt was waived: for coaches and admins, never for families.
+    """
+
+    payment_id: int
     created_at: datetime
     player_name: str
     description: str
     amount_cents: int
     currency: str
     method: str
+    reference: str | None
+    # Whether a person recorded it, who may have been mistaken.
+    is_by_hand: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,18 @@ class LastMail:
     status: str
     to_address: str
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A family that gets no reminders, until its last day (`until`) or, without one, until somebody lifts it."""
+
+    until: date | None
+    reason: str
+
+    def covers(self, today: date) -> bool:
+        """Say whether it still holds on a day in the club's time zone."""
+        return self.until is None or today <= self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +71,22 @@ class FamilyCard:
     parent_name: str
     parent_email: str | None
     parent_phone: str | None
+    # What the mail server said when it refused the address for good, and when.
+    email_problem: str | None
+    email_problem_at: datetime | None
+    # Why the fee is special; for coaches and admins, never for a mail or a page.
+    fee_note: str
+    second_parent_id: int | None
+    second_parent_name: str
+    second_parent_email: str | None
+    # The part of every fee that the second guardian pays; None where they only get copies.
+    second_share_percent: int | None
     siblings: tuple[str, ...]
     items: tuple[OwedItem, ...]
     payments: tuple[PaidItem, ...]
     last_mail: LastMail | None
+    # Not lifted; it may have come to its last day.
+    hold: Hold | None
 
     @property
     def total_cents(self) -> int:
@@ -71,7 +103,7 @@ async def load_family_card(conn: AsyncConnection, tenant_id: int, player_id: int
     row = (await conn.execute(_CARD, {"player_id": player_id, "tenant_id": tenant_id})).one_or_none()
     if row is None:
         raise NotFoundError("That player isn't on the roster any more; please search again.")
-    items = await family_owes(conn, tenant_id, row.parent_id)
+    items = await owed_around(conn, tenant_id, row.parent_id, player_id)
     # The player asked for comes first, the siblings after.
     items.sort(key=lambda item: item.player_id != player_id)
     mail = (
@@ -89,15 +121,23 @@ async def load_family_card(conn: AsyncConnection, tenant_id: int, player_id: int
         parent_name=f"{row.first_name} {row.last_name}".strip(),
         parent_email=row.email,
         parent_phone=row.phone,
+        email_problem=row.email_problem,
+        email_problem_at=row.email_problem_at,
+        fee_note=row.fee_note,
+        second_parent_id=row.second_parent_id,
+        second_parent_name=f"{row.second_first_name or ''} {row.second_last_name or ''}".strip(),
+        second_parent_email=row.second_email,
+        second_share_percent=row.second_share_percent,
         siblings=tuple(row.siblings or ()),
         items=tuple(items),
-        payments=await paid_items(conn, tenant_id, row.parent_id, PAYMENTS_SHOWN),
+        payments=await _paid_around(conn, tenant_id, row.parent_id, player_id),
         last_mail=mail,
+        hold=None if row.hold_reason is None else Hold(row.hold_until, row.hold_reason),
     )
 
 
 def _card() -> Select[*tuple[Any, ...]]:
-    sibling = aliased(Player)
+    sibling, second = aliased(Player), aliased(Parent)
     siblings = (
         select(func.array_agg(func.btrim(sibling.first_name + " " + sibling.last_name)))
         .where(sibling.parent_id == Player.parent_id, sibling.id != Player.id)
@@ -121,30 +161,70 @@ def _card() -> Select[*tuple[Any, ...]]:
             Parent.last_name,
             Parent.email,
             Parent.phone,
+            Parent.email_problem,
+            Parent.email_problem_at,
+            Player.fee_note,
+            Player.second_parent_id,
+            Player.second_share_percent,
+            second.first_name.label("second_first_name"),
+            second.last_name.label("second_last_name"),
+            second.email.label("second_email"),
             siblings.label("siblings"),
             last_mail.c.created_at.label("mail_at"),
             last_mail.c.email_type.label("mail_type"),
             last_mail.c.status.label("mail_status"),
             last_mail.c.to_address.label("mail_to"),
             last_mail.c.error.label("mail_error"),
+            FamilyHold.until.label("hold_until"),
+            FamilyHold.reason.label("hold_reason"),
         )
         .join(Parent, Parent.id == Player.parent_id)
         .outerjoin(Team, Team.id == Player.team_id)
+        .outerjoin(second, second.id == Player.second_parent_id)
         .outerjoin(last_mail, true())
+        # At most one of a family is not lifted.
+        .outerjoin(FamilyHold, (FamilyHold.parent_id == Player.parent_id) & FamilyHold.lifted_at.is_(None))
         .where(Player.id == bindparam("player_id"), Player.tenant_id == bindparam("tenant_id"))
     )
 
 
 # Built once: composing them takes longer than PostgreSQL takes to answer.
 _CARD = _card()
-_PAID = (
-    select(Payment.created_at, player_name, item_name, Payment.amount_cents, Order.currency, Payment.method)
+_named_parent = bindparam("parent_id", type_=BigInteger)
+_undone = aliased(Payment)
+_PAID_ITEMS = (
+    select(
+        Payment.id,
+        Payment.created_at,
+        player_name,
+        item_name,
+        Payment.amount_cents,
+        Order.currency,
+        Payment.method,
+        Payment.reference,
+        (Payment.method.in_(HAND_METHODS) & (Payment.amount_cents > 0)).label("is_by_hand"),
+    )
     .join(Order, Order.id == Payment.order_id)
     .join(Player, Player.id == Order.player_id)
     .outerjoin(Product, Product.id == Order.product_id)
-    .where(Order.tenant_id == bindparam("tenant_id"), Order.parent_id == bindparam("parent_id"))
+    .where(
+        Order.tenant_id == bindparam("tenant_id"),
+        # What a person recorded and undid again never happened.
+        Payment.voids_payment_id.is_(None),
+        ~exists().where(_undone.voids_payment_id == Payment.id).correlate(Payment),
+    )
     .order_by(Payment.created_at.desc(), Payment.id.desc())
     .limit(bindparam("limit"))
+)
+_PAID = _PAID_ITEMS.where(Order.id.in_(orders_read_by(_named_parent)))
+# Like what is owed around a player: the family's, and what the other guardian paid for this player.
+_PAID_AROUND = _PAID_ITEMS.where(
+    Order.id.in_(
+        union_all(
+            select(Order.id).where(Order.parent_id == _named_parent),
+            select(Order.id).where(Order.player_id == bindparam("player_id"), Order.parent_id != _named_parent),
+        )
+    )
 )
 
 
@@ -152,3 +232,10 @@ async def paid_items(conn: AsyncConnection, tenant_id: int, parent_id: int, limi
     """Return a family's payments and refunds, the latest first."""
     named = {"tenant_id": tenant_id, "parent_id": parent_id, "limit": limit}
     return tuple(PaidItem(*row) for row in await conn.execute(_PAID, named))
+
+
+async def _paid_around(
+    conn: AsyncConnection, tenant_id: int, parent_id: int, player_id: int
+) -> tuple[PaidItem, ...]:
+    named = {"tenant_id": tenant_id, "parent_id": parent_id, "player_id": player_id, "limit": PAYMENTS_SHOWN}
+    return tuple(PaidItem(*row) for row in await conn.execute(_PAID_AROUND, named))

@@ -7,7 +7,7 @@ late, again, or on another machine.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import procrastinate
@@ -42,11 +42,20 @@ QUEUES: Mapping[str, int] = {"mail": 8, "slack": 4, "stripe": 8, "upkeep": 1}
 TASKS: Mapping[str, str] = {
     "send_mail": "mail",
     "send_blast_mail": "mail",
+    "send_receipts": "mail",
     "post_notice": "slack",
     "refresh_blast_message": "slack",
     "tell_person": "slack",
     "close_link": "stripe",
+    "refund_payment": "stripe",
+    "refresh_notice": "slack",
+    "start_reconciliations": "upkeep",
+    "reconcile_club": "stripe",
+    "repair_finding": "stripe",
+    "refresh_reconciliation": "slack",
 }
+# When the clock starts a task, in UTC. More than once a night: the first process that is up does the work.
+PERIODIC: Mapping[str, str] = {"start_reconciliations": "23 4-7 * * *"}
 
 
 class CappedBackoff(BaseRetryStrategy):
@@ -72,6 +81,10 @@ class JobQueue:
         """Close a link at Stripe."""
         await self._defer(conn, "close_link", {"stripe_payment_link_id": stripe_payment_link_id})
 
+    async def refund_payment(self, conn: AsyncConnection, refund_request_id: int) -> None:
+        """Ask Stripe for a refund that somebody wants."""
+        await self._defer(conn, "refund_payment", {"refund_request_id": refund_request_id})
+
     async def send_mail(self, conn: AsyncConnection, email_log_id: int, *, after: timedelta | None = None) -> None:
         """Send the mail that a row of `email_logs` stands for."""
         await self._defer(conn, "send_mail", {"email_log_id": email_log_id}, after=after)
@@ -81,13 +94,34 @@ class JobQueue:
         jobs: list[JSONDict] = [{"blast_id": blast_id, "parent_id": parent_id} for parent_id in parent_ids]
         await self._defer(conn, "send_blast_mail", *jobs)
 
+    async def send_receipts(self, conn: AsyncConnection, payment_id: int) -> None:
+        """Mail a payment's receipt, where the club sends them."""
+        await self._defer(conn, "send_receipts", {"payment_id": payment_id})
+
     async def post_notice(self, conn: AsyncConnection, notice_id: int) -> None:
         """Tell the club's channel."""
         await self._defer(conn, "post_notice", {"notice_id": notice_id})
 
+    async def refresh_notice(self, conn: AsyncConnection, notice_id: int) -> None:
+        """Bring a notice that was posted up to date."""
+        await self._defer(conn, "refresh_notice", {"notice_id": notice_id})
+
     async def refresh_blast_message(self, conn: AsyncConnection, blast_id: int) -> None:
         """Post or update a blast's message in the approvals channel."""
         await self._defer(conn, "refresh_blast_message", {"blast_id": blast_id})
+
+    async def reconcile_clubs(self, conn: AsyncConnection, tenant_ids: Sequence[int], night: date) -> None:
+        """Compare each of these clubs' books with Stripe's."""
+        jobs: list[JSONDict] = [{"tenant_id": tenant_id, "night": night.isoformat()} for tenant_id in tenant_ids]
+        await self._defer(conn, "reconcile_club", *jobs)
+
+    async def repair_finding(self, conn: AsyncConnection, finding_id: int, actor: str) -> None:
+        """Repair one difference between our books and Stripe's."""
+        await self._defer(conn, "repair_finding", {"finding_id": finding_id, "actor": actor})
+
+    async def refresh_reconciliation(self, conn: AsyncConnection, run_id: int) -> None:
+        """Post or update the message about a comparison with Stripe."""
+        await self._defer(conn, "refresh_reconciliation", {"run_id": run_id})
 
     async def tell_person(self, conn: AsyncConnection, tenant_id: int, user_id: str, text: str) -> None:
         """Tell one person in private, e.g. that the mail they asked for came back."""
@@ -181,7 +215,11 @@ async def _run_job(database: Database, call_next: Callable[[], Awaitable[Any]], 
 
 def _register(app: procrastinate.App, handlers: Mapping[str, Handler]) -> None:
     for name, handler in handlers.items():
-        app.task(name=name, queue=TASKS[name], retry=CappedBackoff())(handler)
+        if name in PERIODIC:
+            # No retry: the next time comes anyway, and a lock on the queue does not go with it.
+            app.periodic(cron=PERIODIC[name])(app.task(name=name, queue=TASKS[name], queueing_lock=name)(handler))
+        else:
+            app.task(name=name, queue=TASKS[name], retry=CappedBackoff())(handler)
     rescue = app.task(name="rescue_stalled", queue="upkeep", queueing_lock="rescue_stalled", pass_context=True)(
         _rescue_stalled
     )

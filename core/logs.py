@@ -24,6 +24,9 @@ _SECRETS = re.compile(
     | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)  # user:password of an address
     | (?<=/pay/)[\w.-]{8,}           # parents' links open their family's page
     | (?<=/balance/)[\w.-]{8,}
+    | (?<=/statement/)[\w.-]{8,}
+    | (?<=[?&]token=)[\w.-]{8,}
+    | \bya29\.[\w.-]+                # Google's access tokens
     """,
     re.VERBOSE,
 )

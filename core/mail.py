@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from core.errors import MailRefusedError, SettingsError
+from core.errors import AddressRefusedError, MailRefusedError, SettingsError
 from core.mail_message import Mailbox, ascii_domain, build_message
 from core.rendering import FamilyMail, MailRenderer, subject_of
 
 
 class Transport(Protocol):
-    """What carries a message; `core.smtp.SmtpMailer` outside of tests."""
+    """What carries a message; `core.smtp.SmtpMailer` or `core.gmail.GmailMailer` outside of tests."""
 
     async def send(self, message: bytes, *, sender: str, recipient: str) -> str:
         """Hand a message over; see `SmtpMailer.send`."""
@@ -23,6 +23,18 @@ class Transport(Protocol):
         """Let go of what is held open."""
 
 
+def read_sender(mail_from: str) -> Mailbox:
+    """Return the sender in `MAIL_FROM`, with or without a name.
+
+    Raises:
+        SettingsError: where there is no address in it.
+    """
+    try:
+        return Mailbox.parse(mail_from)
+    except MailRefusedError:
+        raise SettingsError('MAIL_FROM: should look like "Club <billing@club.example>"') from None
+
+
 class Mailer:
     """Renders a family's mail and hands it over. `sender` is `MAIL_FROM`, with or without a name.
 
@@ -30,18 +42,15 @@ class Mailer:
         SettingsError: where the sender has no address in it.
     """
 
-    def __init__(self, smtp: Transport | None, renderer: MailRenderer, sender: str | None) -> None:
-        self._smtp = smtp
+    def __init__(self, transport: Transport | None, renderer: MailRenderer, sender: str | None) -> None:
+        self._transport = transport
         self._renderer = renderer
-        try:
-            self._sender = Mailbox.parse(sender) if sender else None
-        except MailRefusedError:
-            raise SettingsError('MAIL_FROM: should look like "Club <billing@club.example>"') from None
+        self._sender = read_sender(sender) if sender else None
 
     @property
     def is_on(self) -> bool:
         """Whether there is a server and a sender, so that mail can go out."""
-        return self._smtp is not None and self._sender is not None
+        return self._transport is not None and self._sender is not None
 
     def new_message_id(self) -> str:
         """Return a `Message-ID` that nobody else uses, to be written down before the mail goes out."""
@@ -59,11 +68,16 @@ class Mailer:
 
         Raises:
             MailDeferredError: not sent; worth another try.
-            MailRefusedError: not sent, and won't be: refused by the server, no address, or mail is off.
+            MailRefusedError: not sent, and won't be: refused by the server, no address, or mail is off. An
+                `AddressRefusedError` where nothing can be sent to this address.
             MailUncertainError: it may have been sent.
         """
-        if self._smtp is None or self._sender is None:
+        if self._transport is None or self._sender is None:
             raise MailRefusedError("mail is off: set SMTP_URL and MAIL_FROM")
+        try:
+            ascii_domain(to_address)
+        except MailRefusedError as error:
+            raise AddressRefusedError(str(error)) from None
         rendered = self._renderer.render(mail)
         message = build_message(
             replace(rendered, subject=subject_prefix + rendered.subject),
@@ -73,7 +87,7 @@ class Mailer:
             message_id=message_id,
             date=datetime.now(UTC),
         )
-        await self._smtp.send(message, sender=self._sender.address, recipient=to_address)
+        await self._transport.send(message, sender=self._sender.address, recipient=to_address)
 
     async def check(self) -> None:
         """See whether mail could be sent now.
@@ -82,11 +96,11 @@ class Mailer:
             MailDeferredError: the server is busy or out of reach.
             MailRefusedError: it does not let us in, or mail is off.
         """
-        if self._smtp is None or self._sender is None:
+        if self._transport is None or self._sender is None:
             raise MailRefusedError("mail is off: set SMTP_URL and MAIL_FROM")
-        await self._smtp.check()
+        await self._transport.check()
 
     async def close(self) -> None:
         """Close the connections to the mail server."""
-        if self._smtp is not None:
-            await self._smtp.close()
+        if self._transport is not None:
+            await self._transport.close()

@@ -15,8 +15,14 @@ class Messenger(Protocol):
     async def post_notice(self, notice_id: int) -> None:
         """Post a notice to the payments channel, once."""
 
+    async def refresh_notice(self, notice_id: int) -> None:
+        """Bring a notice that was posted up to date."""
+
     async def refresh_blast_message(self, blast_id: int) -> None:
         """Post a blast's message to the approvals channel, or bring it up to date."""
+
+    async def refresh_reconciliation(self, run_id: int) -> None:
+        """Post the message about a comparison with Stripe to the payments channel, or bring it up to date."""
 
     async def tell_person(self, tenant_id: int, user_id: str, text: str) -> None:
         """Tell one person in private; `text` is plain."""
@@ -37,8 +43,14 @@ class NoMessenger:
                 .values(status=NoticeStatus.FAILED, error="Slack is off")
             )
 
+    async def refresh_notice(self, notice_id: int) -> None:
+        """Do nothing: no notice was posted."""
+
     async def refresh_blast_message(self, blast_id: int) -> None:
         """Do nothing: the blast itself is in the database."""
+
+    async def refresh_reconciliation(self, run_id: int) -> None:
+        """Do nothing: what was found is in the database."""
 
     async def tell_person(self, tenant_id: int, user_id: str, text: str) -> None:
         """Do nothing: the mail's log holds the reason."""

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _MOST_NEAR_WORDS = 15
 _MOST_SPLITS = 3
 _NICKNAME_SCORE = 0.88
+_ALIKE_ENOUGH = 0.7
 # Sounds that people write either way: Sean and Shawn, Anthony and Antony.
 _ALIKE = str.maketrans("X0EIOU", "STAAAA")
 
@@ -94,8 +95,11 @@ class NameDictionary:
         return [(other, 0.7 * score + 0.3 * JaroWinkler.similarity(word, other)) for other, score in found]
 
     def _sounding_alike(self, word: str) -> list[tuple[str, float]]:
-        alike = self._by_sound.get(_sound(word), ()) if len(word) > 1 else ()
-        return [(other, 0.7 + 0.25 * JaroWinkler.similarity(word, other)) for other in alike]
+        sound = _sound(word)
+        alike = self._by_sound.get(sound, ()) if len(word) > 1 else ()
+        found = [(other, JaroWinkler.similarity(word, other)) for other in alike]
+        # A single sound says little: `zzzz` is not Zoe, but `zoey` is.
+        return [(other, 0.7 + 0.25 * score) for other, score in found if len(sound) > 1 or score >= _ALIKE_ENOUGH]
 
     def _nicknamed(self, word: str) -> list[tuple[str, float]]:
         full_names = self._nicknames.canonicals_of(word)

@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.balances import OwedItem, family_owes, item_name, player_name
 from core.club import Club, club_by_id
-from core.models import Notice, Order, Parent, Player, Product, Team
+from core.models import Notice, Order, Parent, Payment, Player, Product, Team
 from core.models.statuses import NoticeStatus
 from core.notices import NoticeKind
+from core.refunds import RefundOffer, load_refund_offer
 from core.unmatched import Unmatched, likely_orders, load_unmatched
 
 
@@ -49,6 +50,17 @@ class NoticeView:
     order: OrderFacts | None
     unmatched: Unmatched | None
     candidates: tuple[OwedItem, ...]
+    # What can be given back, or was, of the payment that the notice is about.
+    refund: RefundOffer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostedNotice:
+    """A notice as it is true now, and where its message is."""
+
+    view: NoticeView
+    channel: str
+    ts: str
 
 
 async def claim_notice(conn: AsyncConnection, notice_id: int) -> NoticeView | None:
@@ -67,24 +79,72 @@ async def claim_notice(conn: AsyncConnection, notice_id: int) -> NoticeView | No
     if row is None:
         return None
     await conn.execute(update(Notice).where(Notice.id == notice_id).values(status=NoticeStatus.SENDING))
-    club, facts = await club_by_id(conn, row.tenant_id), row.facts
-    order = unmatched = None
+    is_repeat = row.status == NoticeStatus.SENDING
+    return await _view(conn, notice_id, row.tenant_id, NoticeKind(row.kind), row.facts, is_repeat=is_repeat)
+
+
+async def load_posted(conn: AsyncConnection, notice_id: int) -> PostedNotice | None:
+    """Return a notice that was posted, for bringing its message up to date; None where it was not."""
+    row = (
+        await conn.execute(
+            select(Notice.tenant_id, Notice.kind, Notice.facts, Notice.slack_channel, Notice.slack_ts).where(
+                Notice.id == notice_id, Notice.status == NoticeStatus.SENT, Notice.slack_ts.is_not(None)
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    view = await _view(conn, notice_id, row.tenant_id, NoticeKind(row.kind), row.facts, is_repeat=False)
+    return PostedNotice(view, row.slack_channel, row.slack_ts)
+
+
+async def _view(
+    conn: AsyncConnection,
+    notice_id: int,
+    tenant_id: int,
+    kind: NoticeKind,
+    facts: dict[str, Any],
+    *,
+    is_repeat: bool,
+) -> NoticeView:
+    order = unmatched = refund = None
     candidates: list[OwedItem] = []
     if "order_id" in facts:
-        order = await order_facts(conn, club.id, facts["order_id"])
+        order = await order_facts(conn, tenant_id, facts["order_id"])
     if "unmatched_id" in facts:
-        unmatched = await load_unmatched(conn, club.id, facts["unmatched_id"])
-        candidates = await likely_orders(conn, unmatched)
+        unmatched = await load_unmatched(conn, tenant_id, facts["unmatched_id"])
+        order, refund = await matched_to(conn, unmatched)
+        candidates = await likely_orders(conn, unmatched) if unmatched.is_open else []
+    if kind in _REFUNDABLE and facts.get("payment_id"):
+        refund = await load_refund_offer(conn, tenant_id, facts["payment_id"])
     return NoticeView(
         id=notice_id,
-        club=club,
-        kind=NoticeKind(row.kind),
+        club=await club_by_id(conn, tenant_id),
+        kind=kind,
         facts=facts,
-        is_repeat=row.status == NoticeStatus.SENDING,
+        is_repeat=is_repeat,
         order=order,
         unmatched=unmatched,
         candidates=tuple(candidates),
+        refund=refund,
     )
+
+
+# What Stripe took, and may be asked to give back.
+_REFUNDABLE = {NoticeKind.PAYMENT, NoticeKind.SECOND_PAYMENT, NoticeKind.REFUND_FAILED}
+
+
+async def matched_to(conn: AsyncConnection, unmatched: Unmatched) -> tuple[OrderFacts | None, RefundOffer | None]:
+    """Return the order that somebody matched a payment to, and what of it is too much there."""
+    if unmatched.matched_order_id is None:
+        return None, None
+    order = await order_facts(conn, unmatched.tenant_id, unmatched.matched_order_id)
+    payment_id = await conn.scalar(
+        select(Payment.id).where(
+            Payment.stripe_payment_intent_id == unmatched.payment_intent_id, Payment.stripe_refund_id.is_(None)
+        )
+    )
+    return order, None if payment_id is None else await load_refund_offer(conn, unmatched.tenant_id, payment_id)
 
 
 async def finish_notice(conn: AsyncConnection, notice_id: int, *, channel: str, ts: str) -> None:

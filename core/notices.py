@@ -18,22 +18,32 @@ from core.models import Notice
 class NoticeKind(StrEnum):
     """What a notice is about; `facts` holds the ids and amounts named here."""
 
-    # order_id, payment_id, amount_cents, method
+    # order_id, payment_id, amount_cents, method, over_cents (what came in beyond the amount, if anything)
     PAYMENT = "payment"
     # the same; the item had been paid before
     SECOND_PAYMENT = "second_payment"
+    # order_id, payment_id, amount_cents, method, actor, check_number (checks only): a person recorded it
+    RECORDED = "recorded"
+    # order_id, payment_id, amount_cents, method, actor: what a person had recorded was taken back
+    UNDONE = "undone"
     # order_id, amount_cents: a bank debit is under way
     PROCESSING = "processing"
     # order_id, amount_cents: a bank debit came back
     PAYMENT_FAILED = "payment_failed"
     # order_id, refund_id, amount_cents
     REFUND = "refund"
+    # the same, payment_id (null where only the order is known); the bank sent the money back to the club
+    REFUND_FAILED = "refund_failed"
     # order_id, dispute_id, amount_cents, reason, due_by (ISO date-time or null)
     DISPUTE_OPENED = "dispute_opened"
     # order_id, dispute_id, amount_cents, status (won, lost, …)
     DISPUTE_CLOSED = "dispute_closed"
+    # dispute_id, amount_cents, reason, due_by: of a payment that is not in the books
+    UNKNOWN_DISPUTE = "unknown_dispute"
     # unmatched_id
     UNMATCHED = "unmatched"
+    # event_id, event_type: what Stripe told could not be read
+    UNREADABLE_EVENT = "unreadable_event"
 
 
 # Built once: it runs for every payment.

@@ -6,6 +6,7 @@ from datetime import date
 from jinja2 import Environment
 
 from core.rendering import Brand
+from core.statement_page import StatementPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class BalancePage:
     total_cents: int
     paid: tuple[PaidItem, ...]
     today: date
+    statement_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class PageRenderer:
     def __init__(self, environment: Environment) -> None:
         self._closed = environment.get_template("pages/item_closed.html")
         self._balance = environment.get_template("pages/balance.html")
+        self._statement = environment.get_template("pages/statement.html")
         self._error = environment.get_template("pages/error.html")
 
     def closed(self, page: ClosedPage) -> str:
@@ -85,6 +88,10 @@ class PageRenderer:
         for item in page.items:
             players.setdefault(item.player_name, []).append(item)
         return self._balance.render(page=page, brand=page.brand, players=players)
+
+    def statement(self, page: StatementPage, address: str, balance_url: str) -> str:
+        """Return a family's statement; `address` is its own, `balance_url` the family's page."""
+        return self._statement.render(page=page, brand=page.brand, address=address, balance_url=balance_url)
 
     def error(self, page: ErrorPage) -> str:
         """Return the page of a failure."""

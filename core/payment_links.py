@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, and_, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -136,10 +136,12 @@ def _candidates() -> Select[*tuple[Any, ...]]:
 
 _CANDIDATES = _candidates()
 
-# Written out because it runs for every payment.
+# Written out because it runs for every payment. A link that was imported without its order learns it here.
 _MARK_PAID = text("""
-    update payment_links set paid_at = :now, status = case when :closes then 'paid' else status end
-    where order_id = :order_id and paid_at is null
+    update payment_links set
+        paid_at = :now, order_id = :order_id, status = case when :closes then 'paid' else status end
+    where paid_at is null
+        and (order_id = :order_id or (order_id is null and stripe_payment_link_id = cast(:paid_link_id as text)))
     returning stripe_payment_link_id
 """)
 
@@ -187,14 +189,15 @@ class PaymentLinks:
             _check(await _load(conn, tenant_id, order_id))
 
     async def close_after_payment(
-        self, conn: AsyncConnection, order: LockedOrder, paid_link_id: str | None
+        self, conn: AsyncConnection, order: LockedOrder, paid_link_id: str | None, *, always: bool = False
     ) -> None:
         """Mark the paid order's link and have it closed at Stripe, like the one that was paid through.
 
-        Kinds of fee whose links stay open on purpose (jerseys, tryouts, others) only get the date.
+        Kinds of fee whose links stay open on purpose (jerseys, tryouts, others) only get the date, unless
+        `always`: paid outside of Stripe, an open link would only invite a second payment.
         """
-        closes = fee_rule(order.category).closes_when_paid
-        marked = {"order_id": order.id, "now": self._clock(), "closes": closes}
+        closes = always or fee_rule(order.category).closes_when_paid
+        marked = {"order_id": order.id, "now": self._clock(), "closes": closes, "paid_link_id": paid_link_id}
         stripe_ids = await conn.scalars(_MARK_PAID, marked)
         if closes:
             for stripe_id in {*stripe_ids, paid_link_id} - {None}:
@@ -215,28 +218,59 @@ class PaymentLinks:
                     .values(deactivated_at=func.coalesce(table.deactivated_at, self._clock()))
                 )
 
+    async def retire(
+        self, conn: AsyncConnection, tenant_id: int, order_id: int, reason: str, *, only: str | None = None
+    ) -> None:
+        """Have an order's present link closed, if it has one: it asks for what is not owed like that any more.
+
+        Where something is still owed, the next click on the family's own address mints a fresh one. `only` is
+        the Stripe id of the one link that is meant; another that took its place meanwhile is left alone.
+
+        Raises:
+            NotFoundError: no such order in this club.
+        """
+        candidate = await _load(conn, tenant_id, order_id, follow=False)
+        if only is not None and candidate.stripe_link_id != only:
+            return
+        if candidate.link_order_id in {order_id, None}:
+            await self._retire(conn, candidate, reason)
+
+    async def retire_stray(
+        self, conn: AsyncConnection, tenant_id: int, order_id: int, stripe_link_id: str, amount_cents: int
+    ) -> None:
+        """Have a link closed that was minted for an order and never stored, e.g. because the process died.
+
+        It is kept as a replaced one: a payment through it finds its order, and the order's next link gets an
+        idempotency key of its own instead of this closed one again.
+
+        Raises:
+            NotFoundError: no such order in this club.
+        """
+        await _load(conn, tenant_id, order_id, follow=False)
+        stored = select(PaymentLink.id).where(PaymentLink.stripe_payment_link_id == stripe_link_id)
+        if await conn.scalar(stored) is None:
+            await self._close_replaced(conn, tenant_id, order_id, stripe_link_id, amount_cents, "never stored")
+
     async def _retire_current(self, conn: AsyncConnection, candidate: Candidate) -> Candidate:
         """Take the present link out, if any, so that a fresh one can take its place; returns the new state."""
         if candidate.link_id is None or candidate.stripe_link_id is None:
             return candidate
-        await conn.execute(
-            upsert(RetiredLink)
-            .values(
-                stripe_payment_link_id=candidate.stripe_link_id,
-                tenant_id=candidate.tenant_id,
-                order_id=candidate.link_order_id or candidate.order_id,
-                amount_cents=candidate.link_amount_cents,
-                reason="replaced",
-            )
-            .on_conflict_do_nothing()
-        )
+        await self._retire(conn, candidate, "replaced")
+        return await _load(conn, candidate.tenant_id, candidate.order_id)
+
+    async def _retire(self, conn: AsyncConnection, candidate: Candidate, reason: str) -> None:
+        if candidate.link_id is None or candidate.stripe_link_id is None:
+            return
         await conn.execute(
             update(PaymentLink)
             .where(PaymentLink.id == candidate.link_id)
             .values(status=LinkStatus.DEACTIVATED, stripe_payment_link_id=None, stripe_payment_link_url=None)
         )
-        await self._jobs.close_link(conn, candidate.stripe_link_id)
-        return await _load(conn, candidate.tenant_id, candidate.order_id)
+        order_id = candidate.link_order_id or candidate.order_id
+        amount_cents = candidate.link_amount_cents or 0
+        await self._close_replaced(
+            conn, candidate.tenant_id, order_id, candidate.stripe_link_id, amount_cents, reason
+        )
 
     async def _mint(self, candidate: Candidate, patience: float) -> StripeLink:
         request = LinkRequest(
@@ -259,7 +293,11 @@ class PaymentLinks:
         if now.current_url is not None and now.stripe_link_id == link.id:
             return True  # somebody else asked at the same time, and Stripe gave both the same link
         is_same = now.order_id == minted.order_id and now.balance_cents == minted.balance_cents
-        if now.obstacle is not None or now.current_url is not None or not is_same:
+        # Taken for a stray, and closed before it could be stored.
+        is_retired = await conn.scalar(
+            select(RetiredLink.order_id).where(RetiredLink.stripe_payment_link_id == link.id)
+        )
+        if now.obstacle is not None or now.current_url is not None or not is_same or is_retired is not None:
             await self._discard(conn, minted, link)
             return False
         values = {
@@ -283,18 +321,32 @@ class PaymentLinks:
         return True
 
     async def _discard(self, conn: AsyncConnection, minted: Candidate, link: StripeLink) -> None:
+        await self._close_replaced(
+            conn, minted.tenant_id, minted.order_id, link.id, minted.balance_cents, "no longer needed"
+        )
+
+    async def _close_replaced(
+        self,
+        conn: AsyncConnection,
+        tenant_id: int,
+        order_id: int,
+        stripe_link_id: str,
+        amount_cents: int,
+        reason: str,
+    ) -> None:
+        """Keep a link as one that another takes the place of, and have it closed at Stripe."""
         await conn.execute(
             upsert(RetiredLink)
             .values(
-                stripe_payment_link_id=link.id,
-                tenant_id=minted.tenant_id,
-                order_id=minted.order_id,
-                amount_cents=minted.balance_cents,
-                reason="no longer needed",
+                stripe_payment_link_id=stripe_link_id,
+                tenant_id=tenant_id,
+                order_id=order_id,
+                amount_cents=amount_cents,
+                reason=reason,
             )
             .on_conflict_do_nothing()
         )
-        await self._jobs.close_link(conn, link.id)
+        await self._jobs.close_link(conn, stripe_link_id)
 
     def _stripe(self) -> StripeGateway:
         if self._gateway is None:
@@ -307,23 +359,29 @@ def _check(candidate: Candidate) -> None:
         raise NotPayableError(f"The order is not open: {candidate.obstacle}.", candidate.obstacle)
 
 
-async def _load(conn: AsyncConnection, tenant_id: int, order_id: int) -> Candidate:
-    """Return the order, its row locked, or the one that took the place of a canceled one."""
-    statement = _CANDIDATES.where(Order.id == order_id, Order.tenant_id == tenant_id)
-    row = (await conn.execute(statement.with_for_update(of=Order))).one_or_none()
-    if row is None:
+async def _load(conn: AsyncConnection, tenant_id: int, order_id: int, *, follow: bool = True) -> Candidate:
+    """Return the order, its row locked; or, to `follow`, the one that took the place of a canceled one."""
+    candidate = await _locked(conn, Order.id == order_id, Order.tenant_id == tenant_id)
+    if candidate is None:
         raise NotFoundError("We don't know this payment link.")
-    candidate = Candidate(*row)
-    if candidate.obstacle is not Obstacle.CANCELED or candidate.product_id is None:
+    if not follow or candidate.obstacle is not Obstacle.CANCELED or candidate.product_id is None:
         return candidate
-    successor = _CANDIDATES.where(
+    successor = await _locked(
+        conn,
         Order.tenant_id == tenant_id,
         Order.player_id == candidate.player_id,
         Order.product_id == candidate.product_id,
         Order.status != OrderStatus.CANCELED,
     )
-    row = (await conn.execute(successor.with_for_update(of=Order))).one_or_none()
-    return Candidate(*row) if row else candidate
+    return successor or candidate
+
+
+async def _locked(conn: AsyncConnection, *conditions: ColumnElement[bool]) -> Candidate | None:
+    """Take the order's row, and only then look: one statement for both would not see a link stored meanwhile."""
+    order_id = await conn.scalar(select(Order.id).where(*conditions).with_for_update())
+    if order_id is None:
+        return None
+    return Candidate(*(await conn.execute(_CANDIDATES.where(Order.id == order_id))).one())
 
 
 def _idempotency_key(candidate: Candidate, request: LinkRequest) -> str:

@@ -46,10 +46,13 @@ RECORD_ATTEMPT = text(_ATTEMPT.format(status="cast(:status as text)"))
 RECORD_PAYMENT = text(f"""
     with attempt as ({_ATTEMPT.format(status="'succeeded'")}),
     payment as (
-        insert into payments (order_id, amount_cents, method, stripe_payment_intent_id, recorded_by, created_at)
+        insert into payments (
+            order_id, amount_cents, method, stripe_payment_intent_id, recorded_by, created_at,
+            reference, request_key
+        )
         values (
             cast(:order_id as bigint), cast(:amount_cents as bigint), cast(:method as text),
-            cast(:payment_intent_id as text), :recorded_by, :at
+            cast(:payment_intent_id as text), :recorded_by, :at, :reference, :request_key
         )
         on conflict do nothing returning id
     ),
@@ -66,12 +69,15 @@ RECORD_PAYMENT = text(f"""
     select id from payment
 """)
 
-# The ids are the first payment's, whatever the order in which payments are heard of.
+# The ids are the first payment's, whatever the order in which payments are heard of. What a person recorded and
+# undid again counts as nothing: money that never came in was not given back either.
 FACTS = text(f"""
     with ledger as (
         select id, amount_cents, created_at, stripe_payment_intent_id,
             stripe_refund_id is null and amount_cents > 0 as is_income
-        from payments where order_id = :order_id
+        from payments p
+        where order_id = :order_id and voids_payment_id is null
+            and not exists (select from payments v where v.voids_payment_id = p.id)
     ),
     first as (
         select stripe_payment_intent_id from ledger where is_income order by created_at, id limit 1
@@ -110,3 +116,16 @@ STORE_STATUS = text("""
     select cast(:order_id as bigint), cast(:before as text), cast(:after as text), :reason
     where cast(:before as text) <> cast(:after as text)
 """)
+
+# A lost dispute's entry carries its id where a refund's carries the refund's: each is entered once.
+SETTLE_DISPUTES = text("""
+    insert into payments
+        (order_id, amount_cents, method, stripe_payment_intent_id, stripe_refund_id, created_at)
+    select p.order_id, -d.amount_cents, p.method, p.stripe_payment_intent_id, d.id, now()
+    from stripe_disputes d
+    join payments p on p.stripe_payment_intent_id = d.stripe_payment_intent_id and p.stripe_refund_id is null
+    where d.stripe_payment_intent_id = :payment_intent_id and d.status = 'lost' and d.amount_cents > 0
+    on conflict do nothing
+""")
+
+CHANGE_AMOUNT = text("update orders set amount_cents = :amount_cents where id = :order_id")

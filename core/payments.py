@@ -4,7 +4,7 @@ Every function here works inside the caller's transaction, on an order whose row
 of one order come one after the other.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, exists, select
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from core import payment_statements as statements
+from core.errors import InvalidInputError
 from core.models import Payment, StripeRefund
 from core.models.statuses import AttemptStatus, OrderStatus, PaymentMethod
 from core.order_status import OrderFacts, derive_status
@@ -53,6 +54,10 @@ class Income:
     payment_intent_id: str | None = None
     session_id: str | None = None
     recorded_by: str = "stripe"
+    # A check's number, or why a debt was waived.
+    reference: str | None = None
+    # What makes one press of a button one payment.
+    request_key: str | None = None
 
 
 async def lock_order(conn: AsyncConnection, order_id: int) -> LockedOrder | None:
@@ -79,7 +84,7 @@ async def lock_named_order(
 async def record_payment(conn: AsyncConnection, order: LockedOrder, income: Income) -> int | None:
     """Write down money that came in, the session it came through, and any refund of it that was told earlier.
 
-    Returns the payment's id, or None where this Stripe payment was already written down.
+    Returns the payment's id, or None where this payment was already written down.
     """
     payment_id: int | None = await conn.scalar(
         statements.RECORD_PAYMENT, asdict(income) | {"order_id": order.id, "method": income.method.value}
@@ -100,6 +105,11 @@ async def settle_refunds(conn: AsyncConnection, payment_intent_id: str) -> None:
         entered.stripe_refund_id == StripeRefund.id
     )
     await conn.execute(_refund_entries(payment_intent_id, StripeRefund.amount_cents, put_back))
+
+
+async def settle_disputes(conn: AsyncConnection, payment_intent_id: str) -> None:
+    """Bring the ledger in line with what is known of a payment's disputes: Stripe took back what was lost."""
+    await conn.execute(statements.SETTLE_DISPUTES, {"payment_intent_id": payment_intent_id})
 
 
 def _refund_entries(
@@ -170,3 +180,38 @@ async def refresh_status(conn: AsyncConnection, order: LockedOrder, reason: str)
         }
         await conn.execute(statements.STORE_STATUS, change)
     return StatusChange(before, after, facts.balance)
+
+
+async def cancel_order(conn: AsyncConnection, order: LockedOrder, reason: str) -> None:
+    """Take a locked order off the family's list. Its link is the caller's to retire.
+
+    Raises:
+        InvalidInputError: where money came in or is on its way; that has to be given back first.
+    """
+    if order.status != OrderStatus.PENDING:
+        raise InvalidInputError(f"Only what is still owed can be canceled; this is {order.status}.")
+    row = (await conn.execute(statements.FACTS, {"order_id": order.id})).one()
+    if row.received:
+        raise InvalidInputError("Part of this was paid already; undo or refund that first.")
+    change = {
+        "order_id": order.id,
+        "before": order.status,
+        "after": OrderStatus.CANCELED.value,
+        "paid_at": None,
+        "payment_intent_id": None,
+        "session_id": None,
+        "reason": reason,
+    }
+    await conn.execute(statements.STORE_STATUS, change)
+
+
+async def change_amount(conn: AsyncConnection, order: LockedOrder, amount_cents: int, reason: str) -> StatusChange:
+    """Give a locked order another amount; its status follows. Its link is the caller's to retire.
+
+    Raises:
+        InvalidInputError: where the order is canceled.
+    """
+    if order.status == OrderStatus.CANCELED:
+        raise InvalidInputError("This was taken off the family's list; charge it anew instead.")
+    await conn.execute(statements.CHANGE_AMOUNT, {"order_id": order.id, "amount_cents": amount_cents})
+    return await refresh_status(conn, replace(order, amount_cents=amount_cents), reason)

@@ -22,6 +22,7 @@ _MOST_WORDS = 6
 _ENOUGH_EXACT = 3
 _SHORTEST_GUESS = 3
 _SPLIT_SCORE = 0.9
+_LIKELY = 0.8
 # Control characters and halves of surrogate pairs: neither Slack nor PostgreSQL takes them.
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # No folded word is a hyphen.
@@ -42,6 +43,13 @@ class PlayerHit:
     team_name: str | None
     parent_name: str
     exact: bool
+    # How near the name is to what was typed, from 0 to 1.
+    likeness: float = 1.0
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether this is near enough to be shown without asking: jackson for Jaxon, not bob for Bo."""
+        return self.likeness >= _LIKELY
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +168,7 @@ class PlayerSearch:
         rows = await _rows(conn, _BY_MEANING, tenant_id, queries)
         scored = [(max(_score(reading, _words_of(row)) for reading in readings), row) for row in rows]
         scored.sort(key=lambda pair: (-pair[0], pair[1].last_name, pair[1].first_name, pair[1].id))
-        return [_hit(row, exact=False) for _, row in scored]
+        return [_hit(row, exact=False, likeness=score) for score, row in scored]
 
 
 async def _rows(
@@ -220,5 +228,5 @@ def _score(reading: list[_Meaning], words: list[str]) -> float:
     return sum(word.score(words) for word in reading) / len(reading)
 
 
-def _hit(row: Row[Any], *, exact: bool) -> PlayerHit:
-    return PlayerHit(row.id, row.first_name, row.last_name, row.team_name, row.parent_name, exact)
+def _hit(row: Row[Any], *, exact: bool, likeness: float = 1.0) -> PlayerHit:
+    return PlayerHit(row.id, row.first_name, row.last_name, row.team_name, row.parent_name, exact, likeness)

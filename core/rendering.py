@@ -74,6 +74,8 @@ class MailItem:
     amount_cents: int
     due_date: date | None
     pay_url: str
+    # Who pays it, where this guardian only gets a copy; else empty.
+    usually_paid_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,20 @@ class FamilyMail:
         names = tuple(dict.fromkeys(one_line(item.player_name) for item in self.items))
         short = tuple(name.partition(" ")[0] for name in names)
         return short if len(set(short)) == len(names) else names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptMail(FamilyMail):
+    """What a receipt tells of one payment: `items` has what it was for, `total_cents` is what was paid (cents)."""
+
+    paid_on: date
+    # How, in words: `card`, `check 1041`.
+    method: str
+    # What is left to pay on the item in cents; negative where more came in than was owed.
+    left_cents: int
+    statement_url: str
+    # Who paid, where this goes to the guardian who reads along; else empty.
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +172,11 @@ def _links(total: str, players: str, count: int) -> str:
 
 
 _SUBJECTS: dict[str, Callable[[str, str, int], str]] = {
+    EmailType.FIRST_PAYMENT: lambda total, players, _: f"first payment for {players} ({total})",
+    EmailType.TOURNAMENT_FEE: lambda total, players, _: f"tournament fee for {players} ({total})",
     EmailType.OUTSTANDING_BALANCE: lambda total, players, _: f"{total} due for {players}",
     EmailType.PAYMENT_LINK: _links,
+    EmailType.RECEIPT: lambda total, players, _: f"your receipt for {players} ({total})",
 }
 
 

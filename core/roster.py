@@ -21,6 +21,12 @@ from core.errors import InvalidInputError
 from core.roster_file import open_roster
 from core.roster_rows import RosterRow, is_staff, read_row
 
+_STILL_OWES = (
+    "The second guardian of {name} still has open orders and was not replaced; "
+    "settle them, or use `sideline guardian remove --move-orders`"
+)
+_NO_ONE_TO_SHARE = "The share of {name}'s fees was left out: there is no second guardian; fill in Parent 2 Email"
+
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
@@ -83,8 +89,8 @@ def read_roster(data: bytes) -> ParsedRoster:
             problems.append(RowProblem(found.line, str(error)))
             continue
         first = rows.setdefault(row.key, row)
-        if first is row and row.unreadable_phone:
-            notices.append(RowProblem(row.line, "The phone number can't be read and was left out"))
+        if first is row:
+            notices += [RowProblem(row.line, words) for words in row.left_out]
         elif replace(row, line=first.line) != first:
             reason = (
                 f"The same player is on line {first.line} with other details, and that line was taken; keep one"
@@ -107,9 +113,15 @@ async def import_roster(conn: AsyncConnection, tenant_id: int, roster: ParsedRos
     teams = await club.run(statements.ADD_TEAMS, rows)
     parents = await club.run(statements.ADD_PARENTS, rows)
     parents_updated = await club.run(statements.UPDATE_PARENTS, rows)
+    await club.run(statements.ADD_SECOND_PARENTS, rows)
+    left = await club.run(statements.FIND_LEFT_GUARDIANS, rows)
     updated = await club.run(statements.UPDATE_PLAYERS, rows)
     created = await club.run(statements.ADD_PLAYERS, rows)
     other_teams = [_lookalike(row) for row in lookalikes if not row.same_team]
+    guardians = [
+        RowProblem(row.line, (_STILL_OWES if row.is_kept else _NO_ONE_TO_SHARE).format(name=row.name))
+        for row in left
+    ]
     by_line = attrgetter("line")
     return RosterReport(
         players_created=len(created),
@@ -120,7 +132,7 @@ async def import_roster(conn: AsyncConnection, tenant_id: int, roster: ParsedRos
         teams_created=len(teams),
         staff_left_out=roster.staff_left_out,
         problems=tuple(sorted((*roster.problems, *doubtful.values()), key=by_line)),
-        notices=tuple(sorted((*roster.notices, *other_teams), key=by_line)),
+        notices=tuple(sorted((*roster.notices, *other_teams, *guardians), key=by_line)),
     )
 
 

@@ -28,7 +28,13 @@ class Field(StrEnum):
     PARENT_FULL_NAME = "parent's name"
     PHONE = "phone"
     MONTHLY_FEE = "monthly fee"
+    SECOND_EMAIL = "second guardian's e-mail address"
+    SECOND_FIRST_NAME = "second guardian's first name"
+    SECOND_LAST_NAME = "second guardian's last name"
+    SECOND_FULL_NAME = "second guardian's name"
+    SECOND_SHARE = "second guardian's share"
     CONTRACT_STATUS = "contract status"
+    CONTRACT_DATE = "contract date"
     NON_PLAYER = "non-player"
     ROLE = "role"
 
@@ -37,6 +43,10 @@ _PLAYER = ("", "player", "players", "athlete", "member", "participant", "child",
 _PARENT = (
     "parent1", "p1", "parentguardian1", "guardian1", "primaryparent", "parent", "guardian", "parentguardian",
     "contact1",
+)  # fmt: skip
+_SECOND = (
+    "parent2", "p2", "parentguardian2", "guardian2", "secondaryparent", "secondparent", "secondguardian",
+    "contact2",
 )  # fmt: skip
 _FIRST = ("firstname", "first", "givenname")
 _LAST = ("lastname", "last", "surname", "familyname")
@@ -66,7 +76,13 @@ _HEADINGS: dict[Field, list[str]] = {
     Field.PARENT_FULL_NAME: [*_each(_PARENT, _NAME), "parent1", "parent", "guardian1", "guardian"],
     Field.PHONE: [*_each(_PARENT, _PHONE), *_each(_PLAYER, _PHONE)],
     Field.MONTHLY_FEE: ["monthlyfee", "monthlydues", "fee", "dues"],
+    Field.SECOND_EMAIL: _each(_SECOND, _EMAIL),
+    Field.SECOND_FIRST_NAME: _each(_SECOND, _FIRST),
+    Field.SECOND_LAST_NAME: _each(_SECOND, _LAST),
+    Field.SECOND_FULL_NAME: [*_each(_SECOND, _NAME), "parent2", "guardian2"],
+    Field.SECOND_SHARE: _each(_SECOND, ("share", "sharepercent", "percent")),
     Field.CONTRACT_STATUS: ["contractstatus", "contract"],
+    Field.CONTRACT_DATE: ["contractdate", "contractsigned", "datesigned", "signedon"],
     Field.NON_PLAYER: ["nonplayer", "isnonplayer"],
     Field.ROLE: ["role", "teamrole", "rolelabel", "membertype"],
 }

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
@@ -29,12 +30,24 @@ _STAFF_ROLES = frozenset({
     "contact", "nonplayer", "chaperone", "physio", "scorekeeper",
 })  # fmt: skip
 
+# As the three programs and spreadsheets write a day, the month first where it is all numbers.
+_DATES = ("%Y-%m-%d", "%m/%d/%Y", "%m/%d/%y", "%m-%d-%Y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y")
+_TIME_OF_DAY = re.compile(r"[T ]\d{1,2}:\d{2}.*$")
+# A column "Contract Signed" may hold these instead of a day.
+_NOT_A_DAY = frozenset({"y", "yes", "true", "x", "signed", "n", "no", "false", "unsigned", "sent", "none", "-"})
+
+_PERCENT = re.compile(r"(\d{1,3})(?:\.0+)? ?%?", re.ASCII)
+_FIRST_GUARDIAN = (Field.PARENT_FIRST_NAME, Field.PARENT_LAST_NAME, Field.PARENT_FULL_NAME)
+_SECOND_GUARDIAN = (Field.SECOND_FIRST_NAME, Field.SECOND_LAST_NAME, Field.SECOND_FULL_NAME)
+_NO_PHONE = "The phone number can't be read and was left out"
+_NO_SECOND_ADDRESS = "The second guardian's e-mail address can't be read and was left out"
+
 
 @dataclass(frozen=True, slots=True)
 class RosterRow:
     """A player as one line of the file has it. `None` is a blank cell, which leaves what is stored alone.
 
-    The monthly fee is in cents; the phone number is in E.164.
+    The monthly fee is in cents; the phone number is in E.164; the contract's date is the day it was signed.
     """
 
     line: int
@@ -48,7 +61,14 @@ class RosterRow:
     phone: str | None
     monthly_fee_cents: int | None
     contract_status: str | None
-    unreadable_phone: bool
+    contract_date: date | None
+    second_email: str | None
+    second_first_name: str | None
+    second_last_name: str | None
+    # The part of every fee that the second guardian pays, in percent; 0 takes it away, and they get copies.
+    second_share: int | None
+    # What of the row can't be read and was left out, in sentences; the rest comes in.
+    left_out: tuple[str, ...]
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -114,7 +134,11 @@ def read_row(columns: Columns, line: int, cells: Sequence[str]) -> RosterRow:
     """
     row = _Cells(columns, cells)
     first_name, last_name = _player_name(row)
-    parent_first_name, parent_last_name = _parent_name(row)
+    parent_first_name, parent_last_name = _grown_up(row, *_FIRST_GUARDIAN)
+    second_first_name, second_last_name = _grown_up(row, *_SECOND_GUARDIAN)
+    email, typed_second = read_address(row.text(Field.EMAIL)), row.text(Field.SECOND_EMAIL)
+    second_email = _second_address(typed_second, email)
+    share = _share(row.text(Field.SECOND_SHARE))
     phone = row.text(Field.PHONE)
     readable = None if phone is None else _phone(phone)
     fee = row.text(Field.MONTHLY_FEE)
@@ -124,14 +148,22 @@ def read_row(columns: Columns, line: int, cells: Sequence[str]) -> RosterRow:
         first_name=first_name,
         last_name=last_name,
         team=row.name(Field.TEAM),
-        email=_email(row.text(Field.EMAIL)),
-        previous_email=None if previous is None else _email(previous),
+        email=email,
+        previous_email=None if previous is None else read_address(previous),
         parent_first_name=parent_first_name,
         parent_last_name=parent_last_name,
         phone=readable,
         monthly_fee_cents=None if fee is None else parse_money(fee),
         contract_status=_contract_status(row.text(Field.CONTRACT_STATUS)),
-        unreadable_phone=phone is not None and readable is None,
+        contract_date=read_day(row.text(Field.CONTRACT_DATE), "contract date"),
+        second_email=second_email or None,
+        second_first_name=second_first_name,
+        second_last_name=second_last_name,
+        second_share=share,
+        left_out=(
+            *([] if phone is None or readable else [_NO_PHONE]),
+            *([] if second_email is not None else [_NO_SECOND_ADDRESS]),
+        ),
     )
 
 
@@ -139,7 +171,7 @@ def _player_name(row: _Cells) -> tuple[str, str]:
     first_name, last_name = row.name(Field.FIRST_NAME), row.name(Field.LAST_NAME)
     full_name = row.name(Field.FULL_NAME)
     if full_name is not None and first_name is None and last_name is None:
-        first_name, last_name = _split(full_name)
+        first_name, last_name = split_name(full_name)
     if not first_name:
         raise InvalidInputError("The player's first name is missing; fill it in")
     if not last_name:
@@ -147,15 +179,15 @@ def _player_name(row: _Cells) -> tuple[str, str]:
     return first_name, last_name
 
 
-def _parent_name(row: _Cells) -> tuple[str | None, str | None]:
-    first_name, last_name = row.name(Field.PARENT_FIRST_NAME), row.name(Field.PARENT_LAST_NAME)
-    full_name = row.name(Field.PARENT_FULL_NAME)
+def _grown_up(row: _Cells, first: Field, last: Field, full: Field) -> tuple[str | None, str | None]:
+    first_name, last_name = row.name(first), row.name(last)
+    full_name = row.name(full)
     if full_name is not None and first_name is None and last_name is None:
-        first_name, last_name = _split(full_name)
+        first_name, last_name = split_name(full_name)
     return first_name or None, last_name or None
 
 
-def _split(full_name: str) -> tuple[str, str]:
+def split_name(full_name: str) -> tuple[str, str]:
     """Return the first and last name of `Jaxon Reed`, `Reed, Jaxon`, `Maria del Carmen Lopez Jr.`."""
     parsed = HumanName(full_name)
     given = " ".join(filter(None, (parsed.title, parsed.first, parsed.middle)))
@@ -171,7 +203,12 @@ def _split(full_name: str) -> tuple[str, str]:
     return (given, family) if given else (family, "")
 
 
-def _email(typed: str | None) -> str:
+def read_address(typed: str | None) -> str:
+    """Return an e-mail address as it is stored.
+
+    Raises:
+        InvalidInputError: where it is missing or can't be one.
+    """
     if typed is None:
         raise InvalidInputError("The parent's e-mail address is missing; fill it in")
     try:
@@ -182,6 +219,29 @@ def _email(typed: str | None) -> str:
             f"“{typed[:80]}” is not an e-mail address; write one like dana@example.com"
         ) from None
     return valid.ascii_email or valid.normalized
+
+
+def _second_address(typed: str | None, first: str) -> str | None:
+    """Return the second guardian's address, empty where there is none, or None where it can't be read.
+
+    Some exports repeat the first one's.
+    """
+    if typed is None:
+        return ""
+    try:
+        address = read_address(typed)
+    except InvalidInputError:
+        return None
+    return "" if address.lower() == first.lower() else address
+
+
+def _share(typed: str | None) -> int | None:
+    if typed is None:
+        return None
+    match = _PERCENT.fullmatch(typed)
+    if match is None or int(match[1]) > 99:
+        raise InvalidInputError(f"The share “{typed[:40]}” is not a percentage from 0 to 99; write it like 40")
+    return int(match[1])
 
 
 def _phone(typed: str) -> str | None:
@@ -202,3 +262,21 @@ def _contract_status(typed: str | None) -> str | None:
         raise InvalidInputError(
             f"The contract status “{typed[:40]}” is not known; write signed, sent or none"
         ) from None
+
+
+def read_day(typed: str | None, what: str) -> date | None:
+    """Return a day as people and spreadsheets write it, or None where the cell has none.
+
+    Raises:
+        InvalidInputError: where it can't be read; `what` is named in it.
+    """
+    if typed is None or typed.lower() in _NOT_A_DAY:
+        return None
+    for pattern in _DATES:
+        try:
+            day = datetime.strptime(_TIME_OF_DAY.sub("", typed), pattern).date()  # noqa: DTZ007 - a day has no zone
+        except ValueError:
+            continue
+        if 2000 <= day.year < 2100:
+            return day
+    raise InvalidInputError(f"The {what} “{typed[:40]}” can't be read; write it like 2026-12-16")

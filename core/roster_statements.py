@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Text, TextClause, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, Date, Text, TextClause, bindparam, text
 from sqlalchemy.types import TypeEngine
 
 COLUMNS: dict[str, TypeEngine[Any]] = {
@@ -17,6 +17,11 @@ COLUMNS: dict[str, TypeEngine[Any]] = {
     "phone": Text(),
     "monthly_fee_cents": BigInteger(),
     "contract_status": Text(),
+    "contract_date": Date(),
+    "second_email": Text(),
+    "second_first_name": Text(),
+    "second_last_name": Text(),
+    "second_share": BigInteger(),
 }
 _ARRAYS = ", ".join(f"cast(:{name} as {kind}[])" for name, kind in COLUMNS.items())
 _ROSTER = f"with roster as (select * from unnest({_ARRAYS}) as rows ({', '.join(COLUMNS)}))"
@@ -125,48 +130,104 @@ UPDATE_PARENTS = _statement(
     """
 )
 
+# What a guardian's own row has for their name counts more than what a child's row has for its second guardian.
+ADD_SECOND_PARENTS = _statement(
+    """
+    , seconds as (
+        select lower(second_email) as guardian,
+               (array_agg(second_email order by line))[1] as email,
+               (array_agg(second_first_name order by line) filter (where second_first_name is not null))[1]
+                   as first_name,
+               (array_agg(second_last_name order by line) filter (where second_last_name is not null))[1]
+                   as last_name
+        from roster where second_email is not null group by lower(second_email)
+    ), named as (
+        update parents set
+            first_name = coalesce(seconds.first_name, ''), last_name = coalesce(seconds.last_name, '')
+        from seconds
+        where parents.tenant_id = :tenant_id and lower(parents.email) = seconds.guardian
+            and parents.first_name = '' and parents.last_name = ''
+            and (seconds.first_name is not null or seconds.last_name is not null)
+    )
+    insert into parents (tenant_id, email, first_name, last_name)
+    select :tenant_id, email, coalesce(first_name, ''), coalesce(last_name, '')
+    from seconds order by guardian
+    on conflict do nothing
+    returning id
+    """
+)
+
+# A second guardian who still owes something of their own is not replaced.
 _PLACED = """
     , placed as (
         select roster.line, parents.id as parent_id, teams.id as team_id, roster.first_name, roster.last_name,
-               roster.monthly_fee_cents, roster.contract_status
+               roster.monthly_fee_cents, roster.contract_status, roster.contract_date, roster.second_share,
+               case when owing.is_kept then present.second_parent_id
+                   else coalesce(second.id, present.second_parent_id) end as second_parent_id,
+               owing.is_kept
         from roster
         join parents on parents.tenant_id = :tenant_id and lower(parents.email) = lower(roster.email)
         left join teams on teams.tenant_id = :tenant_id and lower(teams.name) = lower(roster.team)
+        left join players as present on present.tenant_id = :tenant_id and present.parent_id = parents.id
+            and lower(present.first_name) = lower(roster.first_name)
+            and lower(present.last_name) = lower(roster.last_name)
+        left join parents as second
+            on second.tenant_id = :tenant_id and lower(second.email) = lower(roster.second_email)
+        cross join lateral (
+            select second.id <> present.second_parent_id and exists (
+                select from orders
+                where orders.player_id = present.id and orders.parent_id = present.second_parent_id
+                    and orders.status in ('pending', 'processing')
+            ) as is_kept
+        ) as owing
     )
+"""
+
+# Rows whose second guardian was left as it is, and shares that nobody is there to pay.
+FIND_LEFT_GUARDIANS = _statement(
+    _PLACED
+    + """
+    select line, first_name || ' ' || last_name as name, coalesce(is_kept, false) as is_kept
+    from placed
+    where is_kept or (second_share > 0 and second_parent_id is null)
+    """
+)
+
+# A share of nothing takes it away, and the second guardian gets copies.
+_SHARE = """case when placed.second_parent_id is not null
+        then nullif(coalesce(placed.second_share, {present}), 0) end"""
+_NOW = """
+    placed.first_name, placed.last_name, coalesce(placed.team_id, players.team_id),
+    -- A fee that somebody set by hand, with a reason, is not the roster's to change.
+    case when players.fee_note <> '' then players.monthly_fee_cents
+        else coalesce(placed.monthly_fee_cents, players.monthly_fee_cents) end,
+    coalesce(placed.contract_status, players.contract_status),
+    coalesce(placed.contract_date, players.contract_date),
+    placed.second_parent_id, """ + _SHARE.format(present="players.second_share_percent")
+_KEPT = """
+    first_name, last_name, team_id, monthly_fee_cents, contract_status, contract_date,
+    second_parent_id, second_share_percent
 """
 
 UPDATE_PLAYERS = _statement(
     _PLACED
-    + """
-    update players set
-        first_name = placed.first_name,
-        last_name = placed.last_name,
-        team_id = coalesce(placed.team_id, players.team_id),
-        monthly_fee_cents = coalesce(placed.monthly_fee_cents, players.monthly_fee_cents),
-        contract_status = coalesce(placed.contract_status, players.contract_status)
+    + f"""
+    update players set ({_KEPT}) = row({_NOW})
     from placed
     where players.tenant_id = :tenant_id and players.parent_id = placed.parent_id
         and lower(players.first_name) = lower(placed.first_name)
         and lower(players.last_name) = lower(placed.last_name)
-        and (players.first_name, players.last_name, players.team_id,
-             players.monthly_fee_cents, players.contract_status)
-            is distinct from (
-                placed.first_name, placed.last_name, coalesce(placed.team_id, players.team_id),
-                coalesce(placed.monthly_fee_cents, players.monthly_fee_cents),
-                coalesce(placed.contract_status, players.contract_status)
-            )
+        and ({", ".join(f"players.{name.strip()}" for name in _KEPT.split(","))}) is distinct from ({_NOW})
     returning players.id
     """
 )
 
 ADD_PLAYERS = _statement(
     _PLACED
-    + """
-    insert into players (
-        tenant_id, parent_id, team_id, first_name, last_name, monthly_fee_cents, contract_status
-    )
-    select :tenant_id, parent_id, team_id, first_name, last_name, monthly_fee_cents,
-           coalesce(contract_status, 'none')
+    + f"""
+    insert into players (tenant_id, parent_id, {_KEPT})
+    select :tenant_id, parent_id, first_name, last_name, team_id, monthly_fee_cents,
+           coalesce(contract_status, 'none'), contract_date, second_parent_id, {_SHARE.format(present="null")}
     from placed order by line
     on conflict do nothing
     returning id

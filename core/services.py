@@ -10,20 +10,33 @@ from core.blasts import Blasts
 from core.clock import Clock, system_clock
 from core.database import Database
 from core.family_mail import FamilyMails
+from core.first_payment import FirstPayments
+from core.gmail import GmailMailer
 from core.jobs import Handler, JobQueue
-from core.mail import Mailer
+from core.mail import Mailer, Transport, read_sender
+from core.manual_payments import ManualPayments
 from core.messenger import Messenger, NoMessenger
+from core.models.statuses import EmailType
+from core.order_changes import OrderChanges
 from core.outbox import Outbox
 from core.pace import Pacer
 from core.pages import PageRenderer
 from core.payment_links import PaymentLinks
+from core.pdf import PdfMaker
 from core.player_search import PlayerSearch
+from core.receipts import Receipts
+from core.reconcile import Reconciliation
+from core.reconcile_desk import ReconcileDesk
+from core.refunds import Refunds
+from core.regenerate import TournamentLinks
 from core.rendering import MailRenderer, build_environment
+from core.repairs import CheckoutUrls
 from core.settings import Settings
 from core.smtp import SmtpMailer
 from core.stripe_events import StripeEvents
 from core.stripe_gateway import StripeGateway
 from core.tokens import FamilyLinks
+from core.tournament_billing import TournamentMinting, prepare_tournament_fees
 from core.unmatched import UnmatchedPayments
 
 
@@ -39,16 +52,27 @@ class Services:
     gateway: StripeGateway | None
     mailer: Mailer
     pages: PageRenderer
+    pdf: PdfMaker
     family_links: FamilyLinks
     mails: FamilyMails
     payment_links: PaymentLinks
     stripe_events: StripeEvents
     search: PlayerSearch
+    receipts: Receipts
     outbox: Outbox
+    first_payments: FirstPayments
+    tournament_minting: TournamentMinting
     blasts: Blasts
     blast_sender: BlastSender
     backfill: Backfill
     unmatched: UnmatchedPayments
+    manual_payments: ManualPayments
+    order_changes: OrderChanges
+    refunds: Refunds
+    checkout_urls: CheckoutUrls
+    tournament_links: TournamentLinks
+    reconciliation: Reconciliation
+    reconcile_desk: ReconcileDesk
 
     def handlers(self, messenger: Messenger | None = None) -> dict[str, Handler]:
         """Return what the background runs; without a messenger, notices are marked as not posted."""
@@ -56,10 +80,17 @@ class Services:
         return {
             "send_mail": self.outbox.send,
             "send_blast_mail": self.blast_sender.send,
+            "send_receipts": self.receipts.queue,
             "post_notice": messenger.post_notice,
             "refresh_blast_message": messenger.refresh_blast_message,
             "tell_person": messenger.tell_person,
             "close_link": self.payment_links.close_link,
+            "refund_payment": self.refunds.refund,
+            "refresh_notice": messenger.refresh_notice,
+            "start_reconciliations": self.reconciliation.start_night,
+            "reconcile_club": self.reconciliation.run_night,
+            "repair_finding": self.reconcile_desk.repair_requested,
+            "refresh_reconciliation": messenger.refresh_reconciliation,
         }
 
     async def close(self) -> None:
@@ -74,17 +105,21 @@ def build_services(settings: Settings, url: URL, *, clock: Clock = system_clock)
     """Build everything for the database at `url`. Connects to nothing yet.
 
     Raises:
-        SettingsError: where `SMTP_URL` can't be read.
+        SettingsError: where `SMTP_URL`, `MAIL_FROM` or the file of `GMAIL_SERVICE_ACCOUNT_FILE` can't be read.
     """
     database = Database(url)
     jobs = JobQueue(url)
     pacer = Pacer(database)
     gateway = _gateway(settings, pacer)
     environment = build_environment()
-    mailer = _mailer(settings, MailRenderer(environment))
+    mailer = Mailer(_transport(settings, pacer), MailRenderer(environment), settings.mail_from)
     family_links = FamilyLinks(settings.base_url, settings.signing_key)
     mails = FamilyMails(family_links, clock)
     payment_links = PaymentLinks(database, gateway, jobs, clock)
+    stripe_events = StripeEvents(database, jobs, payment_links, clock)
+    first_payments = FirstPayments(database, payment_links, clock)
+    backfill = Backfill(database, payment_links)
+    receipts = Receipts(database, jobs, mailer, family_links, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -94,16 +129,35 @@ def build_services(settings: Settings, url: URL, *, clock: Clock = system_clock)
         gateway=gateway,
         mailer=mailer,
         pages=PageRenderer(environment),
+        pdf=PdfMaker(),
         family_links=family_links,
         mails=mails,
         payment_links=payment_links,
-        stripe_events=StripeEvents(database, jobs, payment_links, clock),
+        stripe_events=stripe_events,
         search=PlayerSearch(),
-        outbox=Outbox(database, jobs, mailer, mails, clock),
-        blasts=Blasts(database, jobs, clock),
+        receipts=receipts,
+        outbox=Outbox(database, jobs, mailer, mails, receipts, clock),
+        first_payments=first_payments,
+        tournament_minting=TournamentMinting(database, backfill),
+        blasts=Blasts(
+            database,
+            jobs,
+            clock,
+            preparations={
+                EmailType.FIRST_PAYMENT: first_payments.prepare,
+                EmailType.TOURNAMENT_FEE: prepare_tournament_fees,
+            },
+        ),
         blast_sender=BlastSender(database, jobs, mailer, mails, clock),
-        backfill=Backfill(database, payment_links),
+        backfill=backfill,
         unmatched=UnmatchedPayments(database, jobs, payment_links, clock),
+        manual_payments=ManualPayments(database, jobs, payment_links, clock),
+        order_changes=OrderChanges(database, payment_links),
+        refunds=Refunds(database, jobs, gateway),
+        checkout_urls=CheckoutUrls(database, gateway),
+        tournament_links=TournamentLinks(database, gateway, payment_links),
+        reconciliation=Reconciliation(database, jobs, gateway, clock),
+        reconcile_desk=ReconcileDesk(database, jobs, gateway, payment_links, stripe_events, clock),
     )
 
 
@@ -114,6 +168,12 @@ def _gateway(settings: Settings, pacer: Pacer) -> StripeGateway | None:
     return StripeGateway(key, pacer, api_base=settings.stripe_api_base)
 
 
-def _mailer(settings: Settings, renderer: MailRenderer) -> Mailer:
-    smtp = SmtpMailer.from_url(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
-    return Mailer(smtp, renderer, settings.mail_from)
+def _transport(settings: Settings, pacer: Pacer) -> Transport | None:
+    if settings.smtp_url:
+        return SmtpMailer.from_url(settings.smtp_url.get_secret_value())
+    if settings.gmail_service_account_file and settings.mail_from:
+        subject = read_sender(settings.mail_from).address
+        return GmailMailer.from_file(
+            settings.gmail_service_account_file, subject=subject, pacer=pacer, api_base=settings.gmail_api_base
+        )
+    return None

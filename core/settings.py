@@ -1,5 +1,6 @@
 """The product's settings: environment variables and a `.env` file, checked before anything starts."""
 
+import re
 import secrets
 from functools import cached_property
 from pathlib import Path
@@ -42,8 +43,34 @@ def _secret_starts_with(*prefixes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _are_people(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        if not _PERSON.match(entry):
+            message = f"“{entry}” is no member's or user group's id; those look like U0123ABCD or S0123ABCD"
+            raise ValueError(message)
+    return value
+
+
+def _is_channel(value: str | None) -> str | None:
+    if value is not None and not _CHANNEL.match(value):
+        message = f"“{value}” is no channel's id; those look like C0123ABCD (at the end of the channel's details)"
+        raise ValueError(message)
+    return value
+
+
+def _no_publishable_key(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and value.get_secret_value().startswith("pk_"):
+        message = "that is the publishable key; the secret key starts with sk_ (or rk_, where restricted)"
+        raise ValueError(message)
+    return value
+
+
+_PERSON = re.compile(r"[UWS][A-Z0-9]+\Z")
+_CHANNEL = re.compile(r"[CGD][A-Z0-9]+\Z")
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Blankable = BeforeValidator(_blank_is_unset)
+People = Annotated[tuple[str, ...], NoDecode, AfterValidator(_are_people), BeforeValidator(_split)]
+Channel = Annotated[str | None, AfterValidator(_is_channel), Blankable]
 
 
 def default_data_dir() -> Path:
@@ -67,7 +94,7 @@ class Settings(BaseSettings):
     secret_key: Annotated[SecretStr | None, Blankable] = None
     admin_api_token: CommaSeparated = ()
 
-    stripe_secret_key: Annotated[SecretStr | None, Blankable] = None
+    stripe_secret_key: Annotated[SecretStr | None, AfterValidator(_no_publishable_key), Blankable] = None
     stripe_api_base: Annotated[str | None, Blankable] = None
     stripe_webhook_secret: CommaSeparated = ()
 
@@ -75,12 +102,14 @@ class Settings(BaseSettings):
     slack_signing_secret: Annotated[SecretStr | None, Blankable] = None
     slack_app_token: Annotated[SecretStr | None, Blankable] = None
     slack_api_base_url: Annotated[str, _starts_with("http://", "https://")] = "https://slack.com/api/"
-    slack_payments_channel: Annotated[str | None, Blankable] = None
-    slack_approvals_channel: Annotated[str | None, Blankable] = None
-    slack_admins: CommaSeparated = ()
-    slack_coaches: CommaSeparated = ()
+    slack_payments_channel: Channel = None
+    slack_approvals_channel: Channel = None
+    slack_admins: People = ()
+    slack_coaches: People = ()
 
     smtp_url: Annotated[SecretStr | None, Blankable] = None
+    gmail_service_account_file: Annotated[Path | None, Blankable] = None
+    gmail_api_base: Annotated[str, _starts_with("http://", "https://")] = "https://gmail.googleapis.com"
     mail_from: Annotated[str | None, Blankable] = None
 
     @model_validator(mode="after")
@@ -95,6 +124,17 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SLACK_SIGNING_SECRET: needed with SLACK_BOT_TOKEN; see the Slack app's Basic Information"
             )
+        self._check_mail()
+        return self
+
+    def _check_mail(self) -> None:
+        if self.smtp_url and self.gmail_service_account_file:
+            raise ValueError("SMTP_URL: set either this or GMAIL_SERVICE_ACCOUNT_FILE, not both")
+        if self.gmail_service_account_file and not self.mail_from:
+            raise ValueError(
+                "MAIL_FROM: needed with GMAIL_SERVICE_ACCOUNT_FILE; the Workspace user to send as, "
+                'like "Club <billing@club.example>"'
+            )
         if self.smtp_url:
             if not self.smtp_url.get_secret_value().startswith(("smtp://", "smtps://")):
                 raise ValueError(
@@ -102,7 +142,6 @@ class Settings(BaseSettings):
                 )
             if not self.mail_from:
                 raise ValueError('MAIL_FROM: needed with SMTP_URL; should look like "Club <billing@club.example>"')
-        return self
 
     @staticmethod
     def _check_database_url(url: str) -> None:

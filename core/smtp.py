@@ -15,9 +15,22 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import (
+    SMTP,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPResponse,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
 
-from core.errors import MailDeferredError, MailRefusedError, MailUncertainError, SettingsError
+from core.errors import (
+    AddressRefusedError,
+    MailDeferredError,
+    MailRefusedError,
+    MailUncertainError,
+    SettingsError,
+)
 from core.mail_message import ascii_domain
 
 # Servers hang up on idle clients after half a minute to five minutes: be quicker than the hastiest.
@@ -25,6 +38,13 @@ _IDLE_SECONDS = 25.0
 # Servers scan a mail before they answer for it; RFC 5321, 4.5.3.2.6 asks for much more patience there.
 _PATIENCE_AFTER_DATA = 6
 _LINE_START_DOT = re.compile(rb"^\.", re.MULTILINE)
+# What a server says of a recipient's address or mailbox: RFC 3463's 5.1.x and 5.2.x without those about the sender
+# (5.1.7, 5.1.8) or, from servers without such codes, RFC 5321's replies to RCPT.
+_ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
+_ABOUT_ADDRESS = re.compile(r"5\.1\.(?:[1236]|10)$|5\.2\.\d{1,3}$")
+_RECIPIENT_REPLIES = frozenset({550, 551, 552, 553})
+# Servers without enhanced codes refuse strangers' mail with the same reply; that is our configuration's fault.
+_OUR_FAULT = re.compile(r"relay|authenti|log ?in", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +88,8 @@ class SmtpMailer:
 
         Raises:
             MailDeferredError: refused for now, or out of reach; certainly not sent.
-            MailRefusedError: refused for good, in the server's words; certainly not sent.
+            MailRefusedError: refused for good, in the server's words; certainly not sent. An `AddressRefusedError`
+                where it is the recipient that the server will not have.
             MailUncertainError: the connection broke, or no answer came, after all of it was handed over.
         """
         sender, recipient = ascii_domain(sender), ascii_domain(recipient)
@@ -262,13 +283,24 @@ def _failures_as_ours() -> Iterator[None]:
     try:
         yield
     except SMTPResponseException as error:
-        raise _refusal(error.code, error.message) from error
+        is_recipient = isinstance(error, SMTPRecipientRefused) and _is_about_address(error.code, error.message)
+        raise _refusal(error.code, error.message, is_recipient=is_recipient) from error
     except OSError as error:  # lost connections and time-outs are among these
         raise MailDeferredError(f"The mail server is out of reach: {error}") from error
     except SMTPException as error:
         raise MailRefusedError(f"The mail server can't do what we need: {error}") from error
 
 
-def _refusal(code: int, words: str) -> MailRefusedError | MailDeferredError:
+def _is_about_address(code: int, words: str) -> bool:
+    """Whether a refusal of RCPT is the address's own fault, not our configuration's."""
+    enhanced = _ENHANCED.search(words)
+    if enhanced:
+        return _ABOUT_ADDRESS.match(enhanced[0]) is not None
+    return code in _RECIPIENT_REPLIES and not _OUR_FAULT.search(words)
+
+
+def _refusal(code: int, words: str, *, is_recipient: bool = False) -> MailRefusedError | MailDeferredError:
     answer = f"The mail server said {code} {' '.join(words.split())}"
-    return MailRefusedError(answer) if 500 <= code < 600 else MailDeferredError(answer)
+    if not 500 <= code < 600:
+        return MailDeferredError(answer)
+    return AddressRefusedError(answer) if is_recipient else MailRefusedError(answer)

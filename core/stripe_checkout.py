@@ -1,5 +1,7 @@
 """What Stripe tells of Checkout Sessions: paid, under way, failed, expired."""
 
+from typing import Any
+
 from core.models.statuses import AttemptStatus, EventOutcome, OrderStatus, PaymentMethod
 from core.notices import NoticeKind, announce
 from core.order_matching import named_in, order_of_session
@@ -14,6 +16,7 @@ from core.payments import (
 )
 from core.stripe_context import EventContext
 from core.stripe_objects import CheckoutSession
+from core.stripe_returns import catch_up_on_disputes
 from core.unmatched import keep_unmatched
 
 
@@ -83,8 +86,18 @@ async def take_payment(
         return
     was_settled = change.balance_cents + amount <= 0
     kind = NoticeKind.SECOND_PAYMENT if was_settled else NoticeKind.PAYMENT
-    facts = {"order_id": order.id, "payment_id": payment_id, "amount_cents": amount, "method": method.value}
+    facts: dict[str, Any] = {
+        "order_id": order.id,
+        "payment_id": payment_id,
+        "amount_cents": amount,
+        "method": method.value,
+    }
+    if change.balance_cents < 0 and not was_settled:
+        facts["over_cents"] = -change.balance_cents
     await announce(context.conn, context.jobs, order.tenant_id, kind, session.payment_key, facts)
+    await context.jobs.send_receipts(context.conn, payment_id)
+    if change.after is OrderStatus.DISPUTED:
+        await catch_up_on_disputes(context.conn, context.jobs, order, session.payment_key)
 
 
 async def _note_processing(context: EventContext, order: LockedOrder, session: CheckoutSession) -> EventOutcome:

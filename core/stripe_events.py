@@ -16,10 +16,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock
+from core.club import only_club
 from core.database import Database
 from core.jobs import JobQueue
 from core.models import StripeEvent
 from core.models.statuses import EventOutcome
+from core.notices import NoticeKind, announce
 from core.payment_links import PaymentLinks
 from core.stripe_checkout import (
     on_session_completed,
@@ -101,7 +103,7 @@ class StripeEvents:
                     )
                 return Ingested(outcome)
         except ValidationError as error:
-            await self._keep_failure(event, raw, f"unreadable: {error.error_count()} fields")
+            await self._keep_failure(event, raw, f"unreadable: {error.error_count()} fields", is_final=True)
             return Ingested(EventOutcome.FAILED)
         except Exception as error:
             await self._keep_failure(event, raw, f"{type(error).__name__}: {error}")
@@ -121,7 +123,9 @@ class StripeEvents:
         stored = {"id": event["id"], "type": event["type"], "payload": raw, "now": self._clock()}
         return await conn.scalar(_STORE, stored) is not None
 
-    async def _keep_failure(self, event: dict[str, Any], raw: bytes, error: str) -> None:
+    async def _keep_failure(
+        self, event: dict[str, Any], raw: bytes, error: str, *, is_final: bool = False
+    ) -> None:
         now = self._clock()
         failed = {"processed_at": now, "outcome": EventOutcome.FAILED, "error": error.replace("\0", "")}
         statement = upsert(StripeEvent).values(
@@ -135,3 +139,8 @@ class StripeEvents:
                     where=StripeEvent.outcome == EventOutcome.FAILED,
                 )
             )
+            # Stripe won't tell of it again, so somebody has to look.
+            tenant_id = await only_club(conn) if is_final else None
+            if tenant_id is not None:
+                facts = {"event_id": event["id"], "event_type": event["type"]}
+                await announce(conn, self._jobs, tenant_id, NoticeKind.UNREADABLE_EVENT, event["id"], facts)

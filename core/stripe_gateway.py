@@ -5,7 +5,10 @@ Returns the project's own types and raises its own errors. Calls are paced below
 retried with the same idempotency key where trying again can help.
 """
 
+import contextlib
+import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,8 +17,14 @@ import orjson
 import stamina
 import stripe
 
-from core.errors import InvalidInputError, StripeRefusedError, StripeUnavailableError
+from core.errors import (
+    InvalidInputError,
+    StripeRefusedError,
+    StripeUnavailableError,
+    StripeUnknownIdError,
+)
 from core.pace import Pacer
+from core.stripe_reading import StripeReader
 
 T = TypeVar("T")
 
@@ -27,6 +36,7 @@ CALLS_PER_SECOND = 22.0
 ATTEMPTS = 5
 TIMEOUT_SECONDS = 20
 PATIENCE_SECONDS = 60.0
+NEW_KEY_SECONDS = 5
 SIGNATURE_TOLERANCE_SECONDS = 300
 INACTIVE_MESSAGE = "This payment link is closed. Nothing was charged. Please ask your club for what is still owed."
 
@@ -65,6 +75,14 @@ class StripeLink:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeRefund:
+    """A refund as Stripe made it; its status may change later, which a webhook tells."""
+
+    id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class StripeAccount:
     """Whose Stripe account the key belongs to."""
 
@@ -93,7 +111,7 @@ def link_parameters(request: LinkRequest) -> dict[str, Any]:
 
 
 class StripeGateway:
-    """Talks to one Stripe account."""
+    """Talks to one Stripe account; `read` only looks."""
 
     def __init__(self, secret_key: str, pacer: Pacer, *, api_base: str | None = None) -> None:
         # Telemetry would send timings of earlier requests along with each call.
@@ -103,11 +121,16 @@ class StripeGateway:
         self._client = stripe.StripeClient(secret_key, base_addresses=addresses, http_client=self._http)
         self._is_live = secret_key.startswith(("sk_live_", "rk_live_"))
         self._pacer = pacer
+        self.read = StripeReader(self._client, self._call)
 
     async def create_payment_link(
         self, request: LinkRequest, idempotency_key: str, *, patience: float = PATIENCE_SECONDS
     ) -> StripeLink:
         """Mint a payment link. The same key and request give the same link again.
+
+        Stripe remembers a server error of its own under the key too, and repeats it for a day
+        (https://docs.stripe.com/api/idempotent_requests): after one, the next try has a key of its own. Should
+        the first have made a link all the same, nobody knows its address, and the reconciliation closes it.
 
         `patience` is how many seconds to keep trying; short where somebody waits for the page.
 
@@ -115,11 +138,19 @@ class StripeGateway:
             StripeUnavailableError, StripeRefusedError
         """
         parameters: Any = link_parameters(request)
-        link = await self._call(
-            "payment_links",
-            lambda: self._client.v1.payment_links.create_async(parameters, {"idempotency_key": idempotency_key}),
-            patience,
-        )
+        key = idempotency_key
+
+        async def create() -> stripe.PaymentLink:
+            nonlocal key
+            try:
+                return await self._client.v1.payment_links.create_async(parameters, {"idempotency_key": key})
+            except stripe.APIError as error:
+                if (error.http_status or 0) >= 500:
+                    # The same for everybody who tries again in these seconds.
+                    key = f"{idempotency_key}-{int(time.time()) // NEW_KEY_SECONDS}"
+                raise
+
+        link = await self._call("payment_links", create, patience)
         return StripeLink(link.id, link.url)
 
     async def close_payment_link(self, link_id: str) -> None:
@@ -141,16 +172,34 @@ class StripeGateway:
             ),
         )
         for session in sessions.data:
-            await self._expire(session.id)
+            # Refused: completed or expired between the listing and now; the webhook tells which.
+            with contextlib.suppress(StripeRefusedError):
+                await self.expire_session(session.id)
 
-    async def _expire(self, session_id: str) -> None:
-        try:
-            await self._call(
-                "checkout_sessions", lambda: self._client.v1.checkout.sessions.expire_async(session_id)
-            )
-        except StripeRefusedError:
-            # Completed or expired between the listing and now; the webhook tells which.
-            return
+    async def expire_session(self, session_id: str) -> None:
+        """End an open Checkout Session, so that it can't be paid any more.
+
+        Raises:
+            StripeUnavailableError
+            StripeRefusedError: where it is not open (any more).
+        """
+        await self._call("checkout_sessions", lambda: self._client.v1.checkout.sessions.expire_async(session_id))
+
+    async def refund(self, payment_intent_id: str, amount_cents: int, idempotency_key: str) -> MadeRefund:
+        """Give part or all of a payment back. The same key and amount give the same refund again.
+
+        Follows https://docs.stripe.com/api/refunds/create.
+
+        Raises:
+            StripeUnavailableError
+            StripeRefusedError: e.g. where it was given back before, or the account's balance is too low.
+        """
+        parameters: Any = {"payment_intent": payment_intent_id, "amount": amount_cents}
+        refund = await self._call(
+            "refunds",
+            lambda: self._client.v1.refunds.create_async(parameters, {"idempotency_key": idempotency_key}),
+        )
+        return MadeRefund(refund.id, refund.status or "pending")
 
     async def account(self) -> StripeAccount:
         """Return whose account the key belongs to.
@@ -202,7 +251,8 @@ def _translated(error: stripe.StripeError) -> StripeUnavailableError | StripeRef
     if _is_passing(error):
         return StripeUnavailableError(f"Stripe can't be reached right now; try again in a few minutes{reference}.")
     words = error.user_message or str(error) or type(error).__name__
-    return StripeRefusedError(f"Stripe said no: {words}{reference}")
+    refused = StripeUnknownIdError if error.http_status == 404 else StripeRefusedError
+    return refused(f"Stripe said no: {words}{reference}")
 
 
 def verified_event(raw: bytes, signature: str | None, secrets: Sequence[str]) -> dict[str, Any]:
@@ -216,13 +266,22 @@ def verified_event(raw: bytes, signature: str | None, secrets: Sequence[str]) ->
     """
     if not signature or not _is_signed(raw, signature, secrets):
         raise InvalidInputError("The signature is missing, wrong or too old.")
-    try:
-        event = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise InvalidInputError("The body is not JSON.") from None
+    event = _parsed(raw)
     if not isinstance(event, dict) or not (_is_name(event.get("id")) and _is_name(event.get("type"))):
         raise InvalidInputError("The body is not an event.")
     return event
+
+
+def _parsed(raw: bytes) -> Any:  # noqa: ANN401 - JSON may be anything
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # Half a surrogate pair in somebody's name is JSON to Stripe, and no text to anybody else.
+        return orjson.loads(json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        raise InvalidInputError("The body is not JSON.") from None
 
 
 def _is_name(value: object) -> bool:

@@ -7,7 +7,7 @@ Field names and meanings: https://docs.stripe.com/api/checkout/sessions/object, 
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 
 def _id_of(value: object) -> object:
@@ -43,6 +43,12 @@ class CheckoutSession(BaseModel):
     payment_link: StripeId | None = None
     metadata: dict[str, Any] | None = None
     customer_details: CustomerDetails | None = None
+
+    @model_validator(mode="after")
+    def _money_has_an_amount(self) -> "CheckoutSession":
+        if self.payment_status == "paid" and self.amount_total is None:
+            raise ValueError("paid, but over no amount")
+        return self
 
     @property
     def is_paid(self) -> bool:

@@ -1,6 +1,7 @@
 """Payments that no order could be found for: kept, put before people, and matched by one of them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.audit import record_change
 from core.balances import OwedItem, fetch_owed
 from core.clock import Clock
+from core.club import only_club
 from core.database import Database
 from core.errors import AlreadyDoneError, InvalidInputError, NotFoundError
 from core.jobs import JobQueue
@@ -19,6 +21,7 @@ from core.payment_links import PaymentLinks
 from core.payments import Income, lock_order, record_payment, refresh_status
 from core.stripe_context import EventContext
 from core.stripe_objects import CheckoutSession
+from core.stripe_returns import catch_up_on_disputes
 
 CANDIDATES = 10
 
@@ -29,6 +32,7 @@ class Unmatched:
 
     id: int
     tenant_id: int
+    session_id: str | None
     payment_intent_id: str
     amount_cents: int
     currency: str
@@ -48,6 +52,7 @@ class Unmatched:
 _UNMATCHED = select(
     UnmatchedPayment.id,
     UnmatchedPayment.tenant_id,
+    UnmatchedPayment.stripe_checkout_session_id,
     UnmatchedPayment.stripe_payment_intent_id,
     UnmatchedPayment.amount_cents,
     UnmatchedPayment.currency,
@@ -92,10 +97,11 @@ async def keep_unmatched(context: EventContext, session: CheckoutSession, method
 
 async def _tenant_of(conn: AsyncConnection, session: CheckoutSession) -> int | None:
     """Return whose payment it must be: the only club's, or the one named in the metadata."""
-    tenants = list(await conn.scalars(select(Tenant.id).order_by(Tenant.id)))
-    if len(tenants) == 1:
-        return tenants[0]
+    tenant_id = await only_club(conn)
+    if tenant_id is not None:
+        return tenant_id
     named = (session.metadata or {}).get("tenant_id")
+    tenants = await conn.scalars(select(Tenant.id))
     return next((tenant_id for tenant_id in tenants if str(tenant_id) == named), None)
 
 
@@ -109,7 +115,8 @@ async def load_unmatched(conn: AsyncConnection, tenant_id: int, unmatched_id: in
     row = (await conn.execute(found)).one_or_none()
     if row is None:
         raise NotFoundError("That payment isn't waiting to be matched here.")
-    return Unmatched(*row)
+    columns: tuple[Any, ...] = tuple(row)
+    return Unmatched(*columns)
 
 
 async def likely_orders(conn: AsyncConnection, payment: Unmatched) -> list[OwedItem]:
@@ -171,6 +178,7 @@ class UnmatchedPayments:
                 PaymentMethod(payment.method),
                 self._clock(),
                 payment.payment_intent_id,
+                payment.session_id,
                 recorded_by=actor,
             )
             payment_id = await record_payment(conn, order, income)
@@ -178,6 +186,10 @@ class UnmatchedPayments:
             if change.after is OrderStatus.PAID:
                 await self._links.close_after_payment(conn, order, None)
             await self._resolve_event(conn, payment)
+            if payment_id is not None:
+                await self._jobs.send_receipts(conn, payment_id)
+            if change.after is OrderStatus.DISPUTED:
+                await catch_up_on_disputes(conn, self._jobs, order, payment.payment_intent_id)
             after = {"order_id": order_id, "payment_id": payment_id, "status": change.after.value}
             await record_change(conn, tenant_id, actor, "payment.match", f"unmatched:{unmatched_id}", after=after)
         return payment
@@ -203,7 +215,8 @@ class UnmatchedPayments:
         )
         payment = await load_unmatched(conn, tenant_id, unmatched_id)
         if claimed is None:
-            raise AlreadyDoneError(f"Already matched by {payment.matched_by}.")
+            who = payment.matched_by or "somebody"
+            raise AlreadyDoneError(f"Already matched by {who}.", people=[who])
         return payment
 
     @staticmethod
