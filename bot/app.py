@@ -11,7 +11,21 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import blasts, dues, home, lookup, matching, resend, shortcut
+from bot import (
+    blasts,
+    change_modal,
+    charge_modal,
+    dues,
+    home,
+    lookup,
+    matching,
+    order_menu,
+    payment_modal,
+    reconciliation,
+    refund_offer,
+    resend,
+    shortcut,
+)
 from bot.background import Background
 from bot.gate import NOT_FROM_HERE, Desk, authorizer, guard
 from bot.people import People
@@ -88,7 +102,9 @@ def build_bot(services: Services) -> Bot:
             attaching_function_token_enabled=False,
         )
     guard(app, desk)
-    for part in (lookup, resend, blasts, matching, dues, home, shortcut):
+    for part in (lookup, resend, blasts, matching, dues, home, shortcut, reconciliation):
+        part.register(app, desk)
+    for part in (order_menu, payment_modal, change_modal, charge_modal, refund_offer):
         part.register(app, desk)
     return Bot(app, desk)
 

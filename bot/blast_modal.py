@@ -9,32 +9,38 @@ from slack_sdk.models.views import View
 from bot.blocks import OPTIONS, TITLE_TEXT, context, option, plain, section, select
 from bot.text import count_of, cut, escape
 from bot.values import read_id
-from core.audiences import Audience, AudienceQuery
+from core.audiences import Audience, AudienceQuery, Skipped
 from core.models.statuses import EmailType
 from core.money import format_money
 from core.teams import TeamName
+from core.tournaments import TournamentSummary
 
 CALLBACK_ID = "blast"
 AUDIENCE, NOTE = "blast_audience", "blast_note"
 LONGEST_NOTE = 1000
-_EVERYONE = "everyone"
+EVERYONE, _FIRST_PAYMENT, _TOURNAMENT = "everyone", "first_payment", "tournament."
+TOURNAMENTS_SHOWN = 20
 _WHAT_FOLLOWS = "Your request goes to the approvals channel. Nothing is mailed before somebody approves it there."
-_TEAMS_SHOWN = OPTIONS - 1
 _NAMES_SHOWN = 8
 _NAME = 60
 
 
-def blast_modal(teams: Sequence[TeamName], numbers: str) -> View:
-    """Return the window; `numbers` is mrkdwn."""
-    audiences = [option("Everyone who owes something", _EVERYONE)]
-    audiences += [option(team.name, str(team.id)) for team in teams[:_TEAMS_SHOWN]]
+def blast_modal(teams: Sequence[TeamName], tournaments: Sequence[TournamentSummary], numbers: str) -> View:
+    """Return the window; `numbers` is mrkdwn, `tournaments` come latest first."""
+    audiences = [option("Everyone who owes something", EVERYONE), option("First payment", _FIRST_PAYMENT)]
+    audiences += [
+        option(f"Tournament: {tournament.name}", f"{_TOURNAMENT}{tournament.id}", f"{tournament.starts_on}")
+        for tournament in tournaments[:TOURNAMENTS_SHOWN]
+    ]
+    room = OPTIONS - len(audiences)
+    audiences += [option(team.name, str(team.id)) for team in teams[:room]]
     blocks = [_audience_input(audiences), _numbers(numbers), _note_input(), context(_WHAT_FOLLOWS)]
-    if rest := teams[_TEAMS_SHOWN:]:
+    if rest := teams[room:]:
         blocks.append(context(f"{count_of(len(rest), 'team')} did not fit into the list."))
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
-        title=plain("Balance blast", TITLE_TEXT),
+        title=plain("Mail families", TITLE_TEXT),
         submit=plain("Ask for approval", TITLE_TEXT),
         close=plain("Not now", TITLE_TEXT),
         blocks=blocks,
@@ -67,7 +73,12 @@ def read_audience(value: str) -> AudienceQuery:
     Raises:
         InvalidInputError: where it is no choice of ours.
     """
-    team_id = None if value == _EVERYONE else read_id(value)
+    if value == _FIRST_PAYMENT:
+        return AudienceQuery(EmailType.FIRST_PAYMENT)
+    if value.startswith(_TOURNAMENT):
+        tournament_id = read_id(value.removeprefix(_TOURNAMENT))
+        return AudienceQuery(EmailType.TOURNAMENT_FEE, tournament_id=tournament_id)
+    team_id = None if value == EVERYONE else read_id(value)
     return AudienceQuery(EmailType.OUTSTANDING_BALANCE, team_id=team_id)
 
 
@@ -79,14 +90,17 @@ def audience_in_words(audience: Audience, currency: str) -> str:
         lines = [f"*{families}* would get a mail, asking for *{total}* altogether."]
     else:
         lines = ["Nobody would get a mail."]
-    by_reason: dict[str, list[str]] = defaultdict(list)
+    by_reason: dict[str, list[Skipped]] = defaultdict(list)
     for skipped in audience.skipped:
-        by_reason[skipped.reason].append(skipped.parent_name or "no name")
-    return "\n".join([*lines, *(_left_out(reason, names) for reason, names in by_reason.items())])
+        by_reason[skipped.reason].append(skipped)
+    return "\n".join([*lines, *(_left_out(reason, skipped) for reason, skipped in by_reason.items())])
 
 
-def _left_out(reason: str, names: list[str]) -> str:
+def _left_out(reason: str, skipped: Sequence[Skipped]) -> str:
+    names = [each.player_name or each.parent_name or "no name" for each in skipped]
+    by_player = any(each.player_name for each in skipped)
+    count = count_of(len(names), "player") if by_player else count_of(len(names), "family", "families")
     shown = [escape(cut(name, _NAME)) for name in names[:_NAMES_SHOWN]]
     if more := len(names) - len(shown):
         shown.append(f"{more:,} more")
-    return f"• Left out, {escape(reason)}: {count_of(len(names), 'family', 'families')} ({', '.join(shown)})"
+    return f"• Left out, {escape(reason)}: {count} ({', '.join(shown)})"

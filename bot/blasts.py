@@ -10,8 +10,10 @@ from slack_bolt.response import BoltResponse
 from bot.blast_modal import (
     AUDIENCE,
     CALLBACK_ID,
+    EVERYONE,
     LONGEST_NOTE,
     NOTE,
+    TOURNAMENTS_SHOWN,
     audience_in_words,
     blast_modal,
     read_audience,
@@ -24,12 +26,14 @@ from bot.values import read_id
 from core.audiences import AudienceQuery
 from core.blast_sample import sample_mail
 from core.club import Club
-from core.errors import AlreadyDoneError, InvalidInputError
+from core.errors import AlreadyDoneError, InvalidInputError, NotFoundError
 from core.teams import TeamName, list_teams
+from core.tournaments import TournamentSummary, list_tournaments
 
 log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
+Choices = tuple[list[TeamName], list[TournamentSummary]]
 COUNTING = "Counting who would get a mail…"
 # Somebody waits, and Slack takes the window for three seconds only.
 PATIENCE_SECONDS = 2.5
@@ -59,17 +63,18 @@ class Drafting:
         self._desk.require_admin(asker, "send a blast")
         if self._services.settings.approvals_channel is None:
             raise InvalidInputError("SLACK_APPROVALS_CHANNEL is not set, so nobody could approve a blast.")
-        teams = await self._teams(asker.club)
-        opening = self._desk.client.views_open(trigger_id=body["trigger_id"], view=blast_modal(teams, COUNTING))
+        choices = await self._choices(asker.club)
+        window = blast_modal(*choices, COUNTING)
+        opening = self._desk.client.views_open(trigger_id=body["trigger_id"], view=window)
         view: Json = (await call(opening, within=PATIENCE_SECONDS))["view"]
-        return await reply.later(lambda: self._show_numbers(asker.club, view, teams, read_audience("everyone")))
+        return await reply.later(lambda: self._show_numbers(asker.club, view, choices, read_audience(EVERYONE)))
 
     async def change_audience(self, body: Json, action: Json, asker: Asker, reply: Reply) -> BoltResponse:
         """Another audience was chosen in the window."""
         self._desk.require_admin(asker, "send a blast")
         query = read_audience(str(action["selected_option"]["value"]))
-        teams = await self._teams(asker.club)
-        return await reply.later(lambda: self._show_numbers(asker.club, body["view"], teams, query))
+        choices = await self._choices(asker.club)
+        return await reply.later(lambda: self._show_numbers(asker.club, body["view"], choices, query))
 
     async def submit(self, view: Json, ack: AsyncAck, asker: Asker) -> BoltResponse:
         """The window was sent in: the draft is in the database before Slack is told so."""
@@ -79,17 +84,18 @@ class Drafting:
         note = str(values[NOTE][NOTE].get("value") or "").strip()[:LONGEST_NOTE]
         try:
             await self._services.blasts.draft(asker.club, query, note=note, requested_by=asker.user_id)
-        except InvalidInputError as error:
+        except (InvalidInputError, NotFoundError) as error:
             return await ack(response_action="errors", errors={AUDIENCE: str(error)})
         return await ack()
 
-    async def _teams(self, club: Club) -> list[TeamName]:
+    async def _choices(self, club: Club) -> Choices:
         async with self._services.database.transaction() as conn:
-            return await list_teams(conn, club.id)
+            teams = await list_teams(conn, club.id)
+            return teams, await list_tournaments(conn, club.id, TOURNAMENTS_SHOWN)
 
-    async def _show_numbers(self, club: Club, view: Json, teams: list[TeamName], query: AudienceQuery) -> None:
+    async def _show_numbers(self, club: Club, view: Json, choices: Choices, query: AudienceQuery) -> None:
         audience = await self._services.blasts.preview(club, query)
-        updated = blast_modal(teams, audience_in_words(audience, club.currency))
+        updated = blast_modal(*choices, audience_in_words(audience, club.currency))
         try:
             # The hash keeps these numbers out of a window that shows another audience by now.
             await call(self._desk.client.views_update(view_id=view["id"], hash=view["hash"], view=updated))

@@ -17,6 +17,7 @@ from slack_sdk.models.blocks import (
     InteractiveElement,
     MarkdownTextObject,
     Option,
+    OverflowMenuElement,
     PlainTextObject,
     SectionBlock,
     StaticSelectElement,
@@ -112,6 +113,11 @@ def select(placeholder: str, action_id: str, options: Sequence[Option]) -> Stati
     return StaticSelectElement(
         placeholder=plain(placeholder, PLACEHOLDER_TEXT), action_id=action_id, options=list(options[:OPTIONS])
     )
+
+
+def overflow(action_id: str, options: Sequence[Option]) -> OverflowMenuElement:
+    """Return a menu behind three dots, of at most five choices."""
+    return OverflowMenuElement(action_id=action_id, options=list(options))
 
 
 def search_select(

@@ -29,7 +29,7 @@ class Dues:
         if typed.casefold() == "help":
             return await reply.say(HOW_TO)
         now = self._services.clock()
-        async with self._services.database.transaction() as conn:
+        async with self._services.database.reading() as conn:
             team_id = (await find_team(conn, asker.club.id, typed))[0] if typed else None
             report = await dues_report(conn, asker.club, now, team_id)
         today = local_date(now, asker.club.time_zone)

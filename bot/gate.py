@@ -61,8 +61,9 @@ class Desk:
             NotAllowedError: naming who may.
         """
         if not asker.is_admin:
-            admins = " or ".join(self.people.admin_ids()[:5])
-            raise NotAllowedError(f"Only admins can {what}. Please ask {admins or 'one of them'}.")
+            admins = self.people.admin_ids()[:5]
+            names = " or ".join(admins) or "one of them"
+            raise NotAllowedError(f"Only admins can {what}. Please ask {names}.", people=admins)
 
 
 def guard(app: AsyncApp, desk: Desk) -> None:

@@ -52,7 +52,7 @@ class Home:
             return coach_blocks(asker.club)
         services = self._desk.services
         now = services.clock()
-        async with services.database.transaction() as conn:
+        async with services.database.reading() as conn:
             report = await dues_report(conn, asker.club, now)
             business = await open_business(conn, asker.club.id)
         today = local_date(now, asker.club.time_zone)

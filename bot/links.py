@@ -6,7 +6,7 @@ from bot.text import escape
 from bot.wording import item_in_words
 from core.club import Club
 from core.errors import NotPayableError
-from core.outbox import ResendReceipt
+from core.outbox import QueuedMail, ResendReceipt
 from core.payment_links import Obstacle
 from core.services import Services
 
@@ -35,16 +35,30 @@ async def check_open(services: Services, club: Club, order_id: int) -> None:
 
 
 def receipt_text(receipt: ResendReceipt) -> str:
-    """Say what is being mailed, and to whom."""
-    to = escape(receipt.to_address)
-    name = f" ({escape(receipt.parent_name)})" if receipt.parent_name else ""
-    if len(receipt.items) == 1:
-        item = receipt.items[0]
-        return f"📨 On its way to {to}{name}: {escape(item.player_name)} · {item_in_words(item)}."
-    lines = [f"• {item_in_words(item)}" for item in receipt.items[:_ITEMS_SHOWN]]
-    if more := len(receipt.items) - len(lines):
+    """Say what is being mailed, and to whom; of a copy only where it goes."""
+    lines = [
+        _copied(mail) if mail.is_copy and place else _mailed(mail) for place, mail in enumerate(receipt.mails)
+    ]
+    return "\n".join([*lines, *(escape(words) for words in receipt.not_sent)])
+
+
+def _mailed(mail: QueuedMail) -> str:
+    if len(mail.items) == 1:
+        item = mail.items[0]
+        return f"📨 On its way to {_reader(mail)}: {escape(item.player_name)} · {item_in_words(item)}."
+    lines = [f"• {item_in_words(item)}" for item in mail.items[:_ITEMS_SHOWN]]
+    if more := len(mail.items) - len(lines):
         lines.append(f"…and {more} more")
-    return "\n".join([f"📨 On its way to {to}{name}, in one mail:", *lines])
+    return "\n".join([f"📨 On its way to {_reader(mail)}, in one mail:", *lines])
+
+
+def _copied(mail: QueuedMail) -> str:
+    return f"A copy goes to {_reader(mail)}."
+
+
+def _reader(mail: QueuedMail) -> str:
+    name = f" ({escape(mail.parent_name)})" if mail.parent_name else ""
+    return f"{escape(mail.to_address)}{name}"
 
 
 def link_text(url: str) -> str:

@@ -56,7 +56,7 @@ class Lookup:
         typed = str(command.get("text") or "").strip()
         if typed.casefold() in {"", "help"}:
             return await reply.say("How to look a family up", how_to_search())
-        async with self._services.database.transaction() as conn:
+        async with self._services.database.reading() as conn:
             result = await self._services.search.find(conn, asker.club.id, typed)
             answer = await self._found(conn, asker, result)
         return await reply.say(answer.text, answer.blocks)
@@ -81,13 +81,13 @@ class Lookup:
     async def choose(self, action: Json, asker: Asker, reply: Reply) -> BoltResponse:
         """A player was chosen from a list."""
         player_id = read_id(str(action["selected_option"]["value"]))
-        async with self._services.database.transaction() as conn:
+        async with self._services.database.reading() as conn:
             answer = await card_of(self._desk, conn, asker, player_id)
         return await reply.say(answer.text, answer.blocks)
 
     async def suggest(self, payload: Json, asker: Asker, ack: AsyncAck) -> BoltResponse:
         """Players whose names fit what is being typed."""
-        async with self._services.database.transaction() as conn:
+        async with self._services.database.reading() as conn:
             result = await self._services.search.find(conn, asker.club.id, str(payload.get("value", "")), limit=20)
         return await ack(options=player_options(result.hits))
 
@@ -109,14 +109,16 @@ class Lookup:
 def single_hit(result: SearchResult) -> PlayerHit | None:
     """Return the player who was meant, where there is no doubt.
 
-    The one who fits, the one whose whole name was typed or, where nobody fits, the only one who is near.
+    The one who fits, the one whose whole name was typed or, where nobody fits, the only one who is near, if near
+    enough: a coach must not read a stranger's card out to a parent.
     """
     exact = [hit for hit in result.hits if hit.exact]
     named = [hit for hit in exact if is_full_name(result.query, hit.first_name, hit.last_name)]
-    for choice in (named, exact, list(result.hits)):
+    for choice in (named, exact):
         if choice:
             return choice[0] if len(choice) == 1 else None
-    return None
+    only = result.hits[0] if len(result.hits) == 1 else None
+    return only if only is not None and only.is_likely else None
 
 
 def several_or_none(result: SearchResult) -> Answer:
@@ -139,4 +141,5 @@ async def card_of(desk: Desk, conn: AsyncConnection, asker: Asker, player_id: in
     card = await load_family_card(conn, club.id, player_id)
     today = local_date(services.clock(), club.time_zone)
     balance_url = services.family_links.balance_url(club.id, card.parent_id)
-    return Answer(card_text(card, club), card_blocks(card, club, today, balance_url))
+    blocks = card_blocks(card, club, today, balance_url, may_change=asker.is_admin)
+    return Answer(card_text(card, club), blocks)

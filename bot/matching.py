@@ -19,7 +19,7 @@ from core.balances import OwedItem, fetch_owed
 from core.errors import AlreadyDoneError
 from core.models import Order
 from core.money import format_money
-from core.notice_facts import order_facts
+from core.notice_facts import matched_to
 from core.unmatched import Unmatched, likely_orders, load_unmatched
 
 log = structlog.get_logger(__name__)
@@ -76,16 +76,14 @@ class Matching:
         """Show in the message who matched the payment, to what."""
         async with self._services.database.transaction() as conn:
             payment = await load_unmatched(conn, asker.club.id, unmatched_id)
-            order = None
-            if payment.matched_order_id is not None:
-                order = await order_facts(conn, asker.club.id, payment.matched_order_id)
+            order, refund = await matched_to(conn, payment)
         try:
             await call(
                 self._desk.client.chat_update(
                     channel=container["channel_id"],
                     ts=container["message_ts"],
                     text="A payment was matched.",
-                    blocks=unmatched_blocks(payment, order),
+                    blocks=unmatched_blocks(payment, order, refund),
                 )
             )
         except SlackRefusedError as error:

@@ -11,15 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.blast_message import blast_blocks, blast_text
 from bot.notices import notice_blocks, notice_text
+from bot.reconciliation import reconciliation_blocks, reconciliation_text
 from bot.slack_calls import SlackBusyError, SlackRefusedError, call
 from bot.text import escape, is_user_id
-from core.audiences import check_team
+from core.audiences import audience_in_words
 from core.blasts import BlastView, load_blast
 from core.clock import local_date
 from core.club import Club, club_by_id
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, NotFoundError
 from core.models import Blast
-from core.notice_facts import NoticeView, claim_notice, finish_notice, release_notice
+from core.notice_facts import NoticeView, claim_notice, finish_notice, load_posted, release_notice
+from core.reconcile_findings import Run, load_run, mark_posted
 from core.services import Services
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,24 @@ class SlackMessenger:
     async def _post_notice(self, notice: NoticeView, channel: str) -> str:
         today = local_date(self._services.clock(), notice.club.time_zone)
         return await self._post(channel, notice_text(notice), notice_blocks(notice, today))
+
+    async def refresh_notice(self, notice_id: int) -> None:
+        """Bring a posted notice up to date, one at a time, so that an older state never overwrites a newer one.
+
+        Raises:
+            SlackBusyError: not done; the queue tries again.
+        """
+        async with self._services.database.transaction() as conn:
+            await conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"notice:{notice_id}", 0))))
+            posted = await load_posted(conn, notice_id)
+            if posted is None:
+                return
+            today = local_date(self._services.clock(), posted.view.club.time_zone)
+            text, blocks = notice_text(posted.view), notice_blocks(posted.view, today)
+            try:
+                await self._update(posted.channel, posted.ts, text, blocks)
+            except SlackRefusedError as error:
+                log.error("notice_not_refreshed", notice_id=notice_id, error=str(error))  # noqa: TRY400 - the sentence says it all
 
     async def _give_up(self, notice_id: int, words: str) -> None:
         log.error("notice_not_posted", notice_id=notice_id, error=words)
@@ -122,6 +142,35 @@ class SlackMessenger:
             raise
         return True
 
+    async def refresh_reconciliation(self, run_id: int) -> None:
+        """Post the message about a comparison with Stripe to the payments channel, or bring it up to date.
+
+        One at a time for each comparison, like a blast's message.
+
+        Raises:
+            SlackBusyError: not done; the queue tries again.
+        """
+        channel = self._services.settings.slack_payments_channel
+        if channel is None:
+            log.warning("reconciliation_not_posted", run_id=run_id, hint="SLACK_PAYMENTS_CHANNEL is not set")
+            return
+        async with self._services.database.transaction() as conn:
+            lock = func.pg_advisory_xact_lock(func.hashtextextended(f"reconciliation:{run_id}", 0))
+            await conn.execute(select(lock))
+            run = await load_run(conn, run_id)
+            try:
+                await self._show_run(conn, channel, run)
+            except SlackRefusedError as error:
+                log.error("reconciliation_not_posted", run_id=run_id, error=str(error))  # noqa: TRY400 - the sentence says it all
+
+    async def _show_run(self, conn: AsyncConnection, channel: str, run: Run) -> None:
+        text, blocks = reconciliation_text(run), reconciliation_blocks(run)
+        posted = run.slack_channel and run.slack_ts
+        if posted and await self._update(str(run.slack_channel), str(run.slack_ts), text, blocks):
+            return
+        ts = await self._post(channel, text, blocks)
+        await mark_posted(conn, run.id, channel, ts)
+
     async def tell_person(self, tenant_id: int, user_id: str, text: str) -> None:  # noqa: ARG002 - the task's signature
         """Tell one person in private; `text` is plain. Callers that are no people are told nothing.
 
@@ -151,11 +200,7 @@ class SlackMessenger:
 
 
 async def _audience(conn: AsyncConnection, blast: BlastView) -> str:
-    if blast.query.email is not None:
-        return f"The family of {blast.query.email}"
-    if blast.query.team_id is None:
-        return "Everyone who owes something"
     try:
-        return await check_team(conn, blast.tenant_id, blast.query.team_id)
-    except InvalidInputError:
-        return "A team that doesn't exist any more"
+        return await audience_in_words(conn, blast.tenant_id, blast.query)
+    except (InvalidInputError, NotFoundError):
+        return "A team or tournament that doesn't exist any more"

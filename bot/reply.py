@@ -61,7 +61,7 @@ class Reply:
 
     async def error(self, error: SidelineError) -> BoltResponse:
         """Answer with the sentence of an expected failure."""
-        return await self.say(escape_sentence(str(error)))
+        return await self.say(escape_sentence(str(error), error.people))
 
     async def later(self, work: Callable[[], Awaitable[None]]) -> BoltResponse:
         """Acknowledge now and do the work after; what it raises becomes an answer."""
@@ -81,7 +81,7 @@ class Reply:
             await work()
         except SidelineError as error:
             log.info("answered_with_error", error=str(error))
-            await self._try_to_send(escape_sentence(str(error)))
+            await self._try_to_send(escape_sentence(str(error), error.people))
         except Exception:
             reference = new_reference()
             log.exception("slack_request_failed", reference=reference)

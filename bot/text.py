@@ -6,16 +6,14 @@ and backticks format what stands between them.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # A zero-width joiner of words: with one on either side, a sign neither opens nor closes formatting.
 _JOINER = "\u2060"
 # Inside a word an underscore formats nothing, and addresses have to stay fit for copying.
 _FORMATTING = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)")
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
-# In a sentence an id has to be long and have a digit, so that neither a capitalized word nor a team's "U12" passes
-# for one.
-_USER_ID_IN_SENTENCE = re.compile(r"\b[UW](?=[A-Z0-9]*[0-9])[A-Z0-9]{6,}\b")
-_ACTORS = {"cli": "the terminal", "admin-api": "the admin endpoint"}
+_ACTORS = {"cli": "the terminal", "admin-api": "the admin endpoint", "reminders": "the reminders"}
 
 
 def one_line(text: str) -> str:
@@ -61,9 +59,12 @@ def mention(actor: str | None) -> str:
     return f"<@{actor}>" if is_user_id(actor) else escape(_ACTORS.get(actor, actor))
 
 
-def escape_sentence(sentence: str) -> str:
-    """Return a sentence of ours as mrkdwn, the ids of people in it as mentions."""
-    return _USER_ID_IN_SENTENCE.sub(lambda found: f"<@{found[0]}>", escape(sentence))
+def escape_sentence(sentence: str, people: Iterable[str] = ()) -> str:
+    """Return a sentence of ours as mrkdwn, with these actors in it as mentions."""
+    text = escape(sentence)
+    for actor in filter(None, people):
+        text = re.sub(rf"\b{re.escape(actor)}\b", lambda found: mention(found[0]), text)
+    return text
 
 
 def count_of(number: int, one: str, many: str | None = None) -> str:

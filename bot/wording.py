@@ -8,6 +8,7 @@ from bot.text import count_of, escape
 from core.balances import OwedItem
 from core.models.statuses import ContractStatus, EmailStatus, EmailType, PaymentMethod
 from core.money import format_money
+from core.order_summary import OrderSummary
 
 CONTRACTS: Mapping[str, str] = {
     ContractStatus.SIGNED: "✅ signed",
@@ -60,7 +61,16 @@ def due_in_words(due: date | None, today: date) -> str:
     return {0: "due today", -1: "due tomorrow"}.get(days, f"due {day(due, today)}")
 
 
-def amount_in_words(item: OwedItem) -> str:
+def recorded_in_words(method: str, amount: str, check_number: str | None) -> str:
+    """Return what a person recorded: `cash $60.00`, `check 1042, $60.00`, `waived $60.00`."""
+    if method == PaymentMethod.WAIVER:
+        return f"waived {amount}"
+    if method == PaymentMethod.CHECK:
+        return f"check {escape(check_number)}, {amount}" if check_number else f"check {amount}"
+    return f"{method} {amount}"
+
+
+def amount_in_words(item: OwedItem | OrderSummary) -> str:
     """Return what is left of an item, and of how much where some was paid."""
     left = format_money(item.balance_cents, item.currency)
     if item.balance_cents == item.amount_cents:
