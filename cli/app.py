@@ -7,8 +7,25 @@ from types import FrameType
 import structlog
 import typer
 from rich.console import Console
+from sqlalchemy.exc import OperationalError
 
-from cli import billing, blasts, demo, importing, process, setup
+from cli import (
+    billing,
+    blasts,
+    club,
+    demo,
+    exports,
+    guardians,
+    importing,
+    payments,
+    player_fees,
+    process,
+    reconcile,
+    repairs,
+    setup,
+    statements,
+    tournaments,
+)
 from core.errors import SidelineError
 from core.logs import configure_logging
 from core.references import new_reference
@@ -26,6 +43,15 @@ process.add_to(app)
 importing.add_to(app)
 billing.add_to(app)
 blasts.add_to(app)
+tournaments.add_to(app)
+club.add_to(app)
+payments.add_to(app)
+player_fees.add_to(app)
+statements.add_to(app)
+guardians.add_to(app)
+exports.add_to(app)
+repairs.add_to(app)
+reconcile.add_to(app)
 demo.add_to(app)
 
 
@@ -38,6 +64,11 @@ def main() -> None:
         app()
     except SidelineError as error:
         Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except OperationalError as error:
+        reason = str(error.orig or error).strip().splitlines()[0]
+        message = f"DATABASE_URL: the database can't be reached: {reason}"
+        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except Exception:  # noqa: BLE001 - the last door: a reference for people, the rest for the log
         reference = new_reference()

@@ -1,16 +1,18 @@
-"""Charges and links: `bill monthly`, `backfill payment-links`."""
+"""Charges and links: `bill monthly|tournament|item`, `backfill payment-links`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from cli import items, repairs, tournaments
 from cli.output import AsJson, ClubName, Commit, finish, progress_bar, say, say_list
 from cli.runtime import run_for_club
 from core.backfill import BackfillReport, MissingLink
-from core.charges import BillingReport, bill_monthly, first_day
 from core.club import Club
 from core.money import format_money
+from core.monthly_fees import BillingReport, bill_monthly, first_day
 from core.services import Services
 
 
@@ -18,9 +20,12 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     bill = typer.Typer(no_args_is_help=True, help="Make orders.")
     bill.command("monthly")(monthly)
+    bill.command("tournament")(tournaments.bill)
+    bill.command("item")(items.item)
     app.add_typer(bill, name="bill")
     backfill = typer.Typer(no_args_is_help=True, help="Make what is missing.")
     backfill.command("payment-links")(payment_links)
+    backfill.command("checkout-urls")(repairs.checkout_urls)
     app.add_typer(backfill, name="backfill")
 
 
@@ -29,6 +34,9 @@ def monthly(
     due: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="When it is due; else the month's first day.")
     ] = None,
+    skip_proration: Annotated[
+        bool, typer.Option("--skip-proration", help="Charge the whole month even where a contract began in it.")
+    ] = False,
     club: ClubName = None,
     commit: Commit = False,
     as_json: AsJson = False,
@@ -37,11 +45,9 @@ def monthly(
     first_day(period)
 
     async def work(services: Services, chosen: Club) -> tuple[Club, BillingReport]:
-        async with services.database.engine.connect() as conn, conn.begin() as transaction:
-            report = await bill_monthly(conn, chosen, period, due_date=due.date() if due else None)
-            if not commit:
-                await transaction.rollback()
-            return chosen, report
+        async with services.database.transaction(keep=commit) as conn:
+            due_date = due.date() if due else None
+            return chosen, await bill_monthly(conn, chosen, period, due_date=due_date, prorate=not skip_proration)
 
     chosen, report = run_for_club(club, work)
     verb = "Charged" if commit else "Would charge"
@@ -64,17 +70,20 @@ def monthly(
 def payment_links(club: ClubName = None, commit: Commit = False, as_json: AsJson = False) -> None:
     """Mint the payment links that signed players with something owed don't have yet."""
 
-    async def work(services: Services, chosen: Club) -> tuple[Club, list[MissingLink], BackfillReport]:
+    async def work(services: Services, chosen: Club) -> tuple[Club, int, Sequence[MissingLink], BackfillReport]:
+        adopted = await services.backfill.adopt(chosen, keep=commit)
         missing = await services.backfill.find(chosen)
         if not commit:
-            return chosen, missing, BackfillReport(len(missing), 0, ())
+            return chosen, adopted, missing, BackfillReport(len(missing), 0, ())
         with progress_bar("Minting links", len(missing)) as progress:
             task = progress.task_ids[0]
             report = await services.backfill.mint(chosen, missing, lambda: progress.advance(task))
-        return chosen, missing, report
+        return chosen, adopted, missing, report
 
-    chosen, missing, report = run_for_club(club, work)
+    chosen, adopted, missing, report = run_for_club(club, work)
     say(f"{'Minted' if commit else 'Would mint'} {report.created} payment link(s).")
+    if adopted:
+        say(f"{adopted} imported link(s) {'got' if commit else 'would get'} the order that they fit.")
     if not commit:
         say_list(
             f"{m.player_name}: {m.description}, {format_money(m.balance_cents, chosen.currency)}" for m in missing
@@ -89,6 +98,7 @@ def payment_links(club: ClubName = None, commit: Commit = False, as_json: AsJson
         "created": report.created,
         "skipped": report.skipped,
         "failed": len(report.failures),
+        "adopted": adopted,
         "failures": [{"order_id": f.missing.order_id, "reason": f.reason} for f in report.failures],
     }
     finish(result, commit=commit, as_json=as_json, failed=len(report.failures))

@@ -1,4 +1,4 @@
-"""Blasts from the terminal: `blast outstanding`."""
+"""Blasts from the terminal: `blast outstanding|first-payment|tournament-fee`."""
 
 from typing import Annotated
 
@@ -17,25 +17,56 @@ from core.services import Services
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     group = typer.Typer(no_args_is_help=True, help="Mail many families.")
-    group.callback()(_group)
     group.command("outstanding")(outstanding)
+    group.command("first-payment")(first_payment)
+    group.command("tournament-fee")(tournament_fee)
     app.add_typer(group, name="blast")
 
 
-def _group() -> None:
-    """Keep `outstanding` a subcommand although it is the only one."""
+TestEmail = Annotated[str | None, typer.Option(help="Only the family with this address.")]
+Note = Annotated[str, typer.Option(help="A few words of the club's above the table.")]
 
 
 def outstanding(
-    test_email: Annotated[str | None, typer.Option(help="Only the family with this address.")] = None,
-    note: Annotated[str, typer.Option(help="A few words of the club's above the table.")] = "",
+    test_email: TestEmail = None,
+    note: Note = "",
     club: ClubName = None,
     commit: Commit = False,
     as_json: AsJson = False,
 ) -> None:
     """Mail every family that owes something what it owes, with a Pay Now button an item."""
-    query = AudienceQuery(EmailType.OUTSTANDING_BALANCE, email=test_email)
+    _mail(AudienceQuery(EmailType.OUTSTANDING_BALANCE, email=test_email), note, club, commit, as_json)
 
+
+def first_payment(
+    skip_proration: Annotated[
+        bool, typer.Option("--skip-proration", help="Ask for the whole month even where a contract began in it.")
+    ] = False,
+    test_email: TestEmail = None,
+    note: Note = "",
+    club: ClubName = None,
+    commit: Commit = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mail every family with a signed contract whose first month is not paid."""
+    query = AudienceQuery(EmailType.FIRST_PAYMENT, email=test_email, skip_proration=skip_proration)
+    _mail(query, note, club, commit, as_json)
+
+
+def tournament_fee(
+    tournament: Annotated[int, typer.Option(min=1, help="Its number; `tournament list` shows it.")],
+    test_email: TestEmail = None,
+    note: Note = "",
+    club: ClubName = None,
+    commit: Commit = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mail every family with a player in a tournament each child's own fee."""
+    query = AudienceQuery(EmailType.TOURNAMENT_FEE, email=test_email, tournament_id=tournament)
+    _mail(query, note, club, commit, as_json)
+
+
+def _mail(query: AudienceQuery, note: str, club: str | None, commit: bool, as_json: bool) -> None:
     async def work(services: Services, chosen: Club) -> tuple[Club, int | None, Audience]:
         audience = await services.blasts.preview(chosen, query)
         if not commit or not audience.recipients:
@@ -53,7 +84,7 @@ def outstanding(
         say("A running `sideline run` or `sideline worker` sends them.")
     if audience.skipped:
         say(f"Left out: {len(audience.skipped)}")
-        say_list(f"{skipped.parent_name}: {skipped.reason}" for skipped in audience.skipped)
+        say_list(f"{skipped.parent_name}: {skipped.words}" for skipped in audience.skipped)
     result = {
         "blast_id": blast_id,
         "created": len(audience.recipients),

@@ -10,6 +10,7 @@ import httpx
 
 from cli.output import say
 from core.errors import SidelineError
+from sandbox.mailbox import Mail
 from sandbox.sample import ADMIN, APPROVALS, COACH, GENERAL, OUTSIDER, PAYMENTS, TREASURER
 from sandbox.slack import Message
 from sandbox.world import STRIPE_KEY, World
@@ -82,9 +83,11 @@ class Story:
         await stripe.pay(await stripe.open_link(link["id"]), "card")
         await self._until(lambda: bool(self._posted(PAYMENTS)), "no notice came")
         await self._until(lambda: not stripe.payment_links[link["id"]]["active"], "the link stayed open")
+        await self._until(lambda: len(self._receipts()) == 1, "no receipt came")
         self.tell(
-            "The parent pays; Stripe's webhook marks the order paid, the link is closed, the channel hears of it",
-            f"Stripe's link {link['id']} is closed\n#payments: {_plain(self._posted(PAYMENTS)[-1])}",
+            "The parent pays; the order is paid, the link closed, the channel told, and the parent gets a receipt",
+            f"Stripe's link {link['id']} is closed\n#payments: {_plain(self._posted(PAYMENTS)[-1])}\n"
+            f"Mail to {self._receipts()[0].envelope_to[0]}: {self._receipts()[0].subject}",
         )
         await slack.command(COACH, GENERAL, "/player", "jaxon reed")
 
@@ -123,6 +126,7 @@ class Story:
         self._check(bool(options), "no likely order was offered")
         await slack.select(ADMIN, question, "payment_match", options[0])
         await self._until(lambda: "atched" in _plain(question), "the match did not show")
+        await self._until(lambda: len(self._receipts()) == 2, "no receipt came for what was matched")
         self.tell(
             "A payment that matches nothing is put before people, and an admin picks the order", _plain(question)
         )
@@ -165,6 +169,9 @@ class Story:
             "Two people press Approve at once; one wins, every family gets one mail",
             f"{len(to)} families, {sum(to.values())} mails\n{_plain(approval)}",
         )
+
+    def _receipts(self) -> list[Mail]:
+        return [mail for mail in self._world.mailbox.messages if "your receipt" in mail.subject]
 
     def _posted(self, channel: str) -> list[Message]:
         return [m for m in self._world.slack.messages if m.channel == channel and m.ephemeral_to is None]

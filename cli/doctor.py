@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from bot.manifest import BOT_SCOPES
 from cli.runtime import prepare_database
@@ -15,6 +16,7 @@ from core.services import Services, build_services
 from core.settings import Settings
 
 PATIENCE_SECONDS = 20
+SAFE_KEY_LENGTH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ async def _finding(subject: str, check: Check, services: Services) -> Finding:
         return Finding(subject, is_fine=False, words=f"no answer within {PATIENCE_SECONDS} s")
     except (SidelineError, SlackClientError, OSError) as error:
         return Finding(subject, is_fine=False, words=" ".join(str(error).split()))
+    except ProgrammingError:
+        return Finding(subject, is_fine=False, words="the database's schema is not ready; see above")
     except Exception as error:  # noqa: BLE001 - a doctor reports whatever ails, and goes on
         return Finding(
             subject, is_fine=False, words=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -53,7 +57,10 @@ async def _finding(subject: str, check: Check, services: Services) -> Finding:
 
 
 async def _database(services: Services) -> str:
-    await services.database.check_schema()
+    try:
+        await services.database.check_schema()
+    except OperationalError as error:
+        raise SidelineError(f"can't be reached: {str(error.orig or error).strip().splitlines()[0]}") from None
     async with services.database.transaction() as conn:
         clubs = await all_clubs(conn)
     where = "embedded" if services.settings.database_url is None else services.database.url.host or "own server"
@@ -96,14 +103,17 @@ async def _webhook(services: Services) -> str:
     secrets = services.settings.stripe_webhook_secret
     if not secrets:
         raise SidelineError("STRIPE_WEBHOOK_SECRET is not set, so payments would never be heard of")
+    if not all(secret.startswith("whsec_") for secret in secrets):
+        raise SidelineError("STRIPE_WEBHOOK_SECRET should start with whsec_, as Stripe's signing secrets do")
     return f"{len(secrets)} signing secret(s); point Stripe at {services.settings.base_url}/webhooks/stripe"
 
 
 async def _mail(services: Services) -> str:
     if not services.mailer.is_on:
-        raise SidelineError("SMTP_URL and MAIL_FROM are not set, so mail is off")
+        raise SidelineError("SMTP_URL (or GMAIL_SERVICE_ACCOUNT_FILE) and MAIL_FROM are not set, so mail is off")
     await services.mailer.check()
-    return f"logged in, sending as {services.settings.mail_from}"
+    by_gmail = services.settings.gmail_service_account_file is not None
+    return f"{'Gmail takes it' if by_gmail else 'logged in'}, sending as {services.settings.mail_from}"
 
 
 async def _admin_api(services: Services) -> str:
@@ -117,6 +127,8 @@ async def _public_url(services: Services) -> str:
     is_live = key is not None and "_live_" in key.get_secret_value()
     if is_live and not url.startswith("https://"):
         raise SidelineError(f"PUBLIC_URL is {url}; families need an https:// address")
+    if len(services.settings.signing_key) < SAFE_KEY_LENGTH:
+        raise SidelineError(f"SECRET_KEY is short; make it {SAFE_KEY_LENGTH} random characters or more")
     return url
 
 

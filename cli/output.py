@@ -36,14 +36,22 @@ def finish(result: dict[str, Any], *, commit: bool, as_json: bool, failed: int =
     if not commit:
         say("This was a dry run: nothing was written or sent. Add --commit to do it.")
     if as_json:
-        typer.echo(json.dumps({**result, "committed": commit}, ensure_ascii=False))
+        print_json({**result, "committed": commit})
     if failed:
         raise typer.Exit(1)
 
 
+def print_json(result: dict[str, Any]) -> None:
+    """Print the one JSON object that scripts read."""
+    typer.echo(json.dumps(result, ensure_ascii=False))
+
+
 @contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Progress]:
-    """Show a progress bar on a terminal; elsewhere nothing. Advance it with `progress.advance(task)`."""
+def progress_bar(title: str, total: int | None) -> Iterator[Progress]:
+    """Show a progress bar on a terminal; elsewhere nothing. Advance it with `progress.advance(task)`.
+
+    Where the total is not known (None) it only moves.
+    """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:

@@ -40,7 +40,7 @@ def init(
 ) -> None:
     """Set a club up, or change its details. Prepares the database where that is still to be done."""
     settings = load_settings()
-    _check_details(slack_team, currency, time_zone, brand_color)
+    check_details(slack_team, currency, time_zone, brand_color)
     url = database_url(settings)
 
     async def run() -> None:
@@ -64,9 +64,14 @@ def init(
     asyncio.run(run())
 
 
-def _check_details(
+def check_details(
     slack_team: str | None, currency: str | None, time_zone: str | None, brand_color: str | None
 ) -> None:
+    """See that what was typed for a club's details can be used.
+
+    Raises:
+        InvalidInputError: naming the option and what it should look like.
+    """
     if slack_team is not None and not re.fullmatch(r"[TE][A-Z0-9]{2,}", slack_team):
         raise InvalidInputError("--slack-team should look like T0123ABCD; it is in the workspace's web address")
     if currency is not None and currency.upper() not in list_currencies():

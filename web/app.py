@@ -7,11 +7,13 @@ from core.services import Services
 from web.admin import admin_routes
 from web.balance import balance_route
 from web.errors import ErrorAnswers
+from web.first_payment import first_payment_route
 from web.health import health_routes
 from web.metrics import Metrics, metrics_route
 from web.pay import pay_route
 from web.shell import RequestShell
 from web.slack_endpoint import SlackEndpoint, slack_route
+from web.statement import statement_routes
 from web.static import static_routes
 from web.stripe_webhook import stripe_webhook
 
@@ -31,7 +33,9 @@ def build_web(services: Services, *, slack: SlackEndpoint | None, worker: Worker
         slack_route(services.settings, slack),
         admin_routes(services),
         pay_route(services),
+        first_payment_route(services),
         balance_route(services),
+        statement_routes(services),
         health_routes(services.database, worker),
         metrics_route(services.database, metrics),
         static_routes(),

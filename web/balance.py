@@ -11,6 +11,7 @@ from core.club import Club, club_by_id
 from core.family_card import PaidItem as Payment
 from core.family_mail import brand_of
 from core.family_page import FamilyPage, load_family_page
+from core.instalments import one_line_a_plan
 from core.models.statuses import PaymentMethod
 from core.pages import BalanceItem, BalancePage, PaidItem
 from core.services import Services
@@ -43,19 +44,22 @@ def balance_route(services: Services) -> APIRouter:
 
 
 def _page(services: Services, club: Club, family: FamilyPage) -> BalancePage:
+    today = local_date(services.clock(), club.time_zone)
+    lines = one_line_a_plan(family.items, today)
     return BalancePage(
         brand=brand_of(club),
         currency=club.currency,
         family_name=family.parent_name,
-        items=tuple(_item(services, club, item) for item in family.items),
-        total_cents=total_payable(family.items),
+        items=tuple(_item(services, club, line) for line in lines),
+        total_cents=total_payable(lines),
         paid=tuple(_paid(club, payment) for payment in family.paid),
-        today=local_date(services.clock(), club.time_zone),
+        today=today,
+        statement_url=services.family_links.statement_url(club.id, family.parent_id),
     )
 
 
 def _item(services: Services, club: Club, item: OwedItem) -> BalanceItem:
-    note = "" if item.is_payable else ON_ITS_WAY if item.is_processing else NOT_SIGNED
+    note = _copy(item) if item.is_payable else ON_ITS_WAY if item.is_processing else NOT_SIGNED
     return BalanceItem(
         player_name=item.player_name,
         description=item.description,
@@ -64,6 +68,10 @@ def _item(services: Services, club: Club, item: OwedItem) -> BalanceItem:
         pay_url=services.family_links.pay_url(club.id, item.order_id) if item.is_payable else None,
         note=note,
     )
+
+
+def _copy(item: OwedItem) -> str:
+    return f"You get a copy; {item.payer_name or 'the other guardian'} usually pays this." if item.is_copy else ""
 
 
 def _paid(club: Club, payment: Payment) -> PaidItem:

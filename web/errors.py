@@ -145,5 +145,5 @@ def wants_page(request: Request) -> bool:
     """Whether the answer is for a person's browser; anything else gets JSON."""
     if request.method not in {"GET", "HEAD"}:
         return False
-    is_parents = request.url.path.startswith(("/pay/", "/balance/"))
+    is_parents = request.url.path.startswith(("/pay/", "/balance/", "/statement/", "/checkout/"))
     return is_parents or "text/html" in request.headers.get("accept", "")
