@@ -15,12 +15,20 @@ from core.embedded_postgres import start_embedded, stop_embedded
 from core.schema_version import migrate
 
 _numbers = itertools.count(1)
+ROOM_NEEDED = 4 * 1024**3
+
+
+def _in_memory() -> str | None:
+    """Return a folder that is kept in memory, where one has room: copying databases is most of the wait."""
+    folder = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+    has_room = folder.is_dir() and shutil.disk_usage(folder).free > ROOM_NEEDED
+    return str(folder) if has_room else None
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[tuple[URL, Engine]]:
     # Not in pytest's own folder: as root the server runs as another user, and pytest keeps that folder to itself.
-    data_dir = Path(tempfile.mkdtemp(prefix="sideline-tests-"))
+    data_dir = Path(tempfile.mkdtemp(prefix="sideline-tests-", dir=_in_memory()))
     url = make_url(start_embedded(data_dir)).set(drivername="postgresql+psycopg")
     admin = create_engine(url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:

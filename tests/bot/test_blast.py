@@ -17,7 +17,7 @@ async def opened(club: Club) -> View:
     done = await club.slack.command(ADMIN, GENERAL, "/blast")
     assert done.error is None
     view = await done.view()
-    await club.slack.workspace.wait_until(lambda: "Counting" not in str(view.content), 5)
+    await club.slack.workspace.wait_until(lambda: "Counting" not in str(view.content), 30)
     return view
 
 
@@ -49,7 +49,7 @@ async def test_another_audience_shows_other_numbers_and_keeps_the_note(club: Clu
     view = await opened(club)
     club.slack.fill(ADMIN, view, "blast_note", "Thank you!")
     await club.slack.select(ADMIN, view, "blast_audience", "U10 Red")
-    await club.slack.workspace.wait_until(lambda: "Nobody would get a mail" in str(view.content), 5)
+    await club.slack.workspace.wait_until(lambda: "Nobody would get a mail" in str(view.content), 30)
     refused = await club.slack.submit(ADMIN, view)
     assert "Nobody in this audience" in refused.errors["blast_audience"]
     await club.slack.select(ADMIN, view, "blast_audience", "U12 Blue")
@@ -225,4 +225,4 @@ async def test_the_window_counts_players_of_a_team(club: Club) -> None:
         await conn.execute(update(Player).where(Player.id == club.books.player_id).values(team_id=None))
     view = await opened(club)
     await club.slack.select(ADMIN, view, "blast_audience", "U12 Blue")
-    assert await club.slack.workspace.wait_until(lambda: "*3 families*" in str(view.content), 5)
+    assert await club.slack.workspace.wait_until(lambda: "*3 families*" in str(view.content), 30)

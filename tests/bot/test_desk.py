@@ -78,7 +78,7 @@ async def test_the_shortcut_finds_the_players_of_a_message(club: Club, said: str
     done = await club.slack.shortcut(COACH, "find_player", message)
     assert done.error is None
     view = await done.view()
-    assert await club.slack.workspace.wait_until(lambda: shown in str(view.blocks).lower(), 5)
+    assert await club.slack.workspace.wait_until(lambda: shown in str(view.blocks).lower(), 30)
 
 
 async def test_an_outsider_gets_nothing_from_the_shortcut(club: Club) -> None:

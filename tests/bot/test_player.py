@@ -38,6 +38,12 @@ async def test_a_misspelt_name_shows_the_nearest(club: Club) -> None:
     assert "No player matches “jackson”. The nearest is Jaxon Reed:" in shown
 
 
+async def test_a_name_that_is_far_off_is_asked_about_first(club: Club) -> None:
+    await add_family(club.services, club.books, "Gert Jan", "Bo Jan")
+    shown = words(await look_up(club, "bob"))
+    assert "gert@example.com" not in shown
+
+
 async def test_several_matches_make_a_pick_list_that_opens_a_card(club: Club) -> None:
     listed = await look_up(club, "ana")
     assert "Mia Sister-Parent" in words(listed)

@@ -39,6 +39,6 @@ def test_people_are_mentioned_and_programs_named() -> None:
     assert mention("U0ADMIN") == "<@U0ADMIN>"
     assert mention("cli") == "the terminal"
     assert (
-        escape_sentence("Approved by U0ADMIN. UNITED & U12 Blue")
+        escape_sentence("Approved by U0ADMIN. UNITED & U12 Blue", ["U0ADMIN"])
         == "Approved by <@U0ADMIN>. UNITED &amp; U12 Blue"
     )

@@ -13,7 +13,16 @@ from playwright.async_api import Browser, Page, Route
 
 from core.models.statuses import EmailType
 from core.pages import BalanceItem, BalancePage, ClosedPage, ErrorPage, PageRenderer, PaidItem
-from core.rendering import Brand, FamilyMail, MailItem, MailRenderer, build_environment, contrast
+from core.rendering import (
+    Brand,
+    FamilyMail,
+    MailItem,
+    MailRenderer,
+    ReceiptMail,
+    build_environment,
+    contrast,
+)
+from core.statement_page import StatementPage, StatementRow, StatementSection
 
 pytestmark = pytest.mark.browser
 
@@ -50,6 +59,44 @@ def family_mail(kind: EmailType, brand: Brand = CLUB) -> FamilyMail:
     )
 
 
+def receipt(brand: Brand = CLUB) -> ReceiptMail:
+    return ReceiptMail(
+        kind=EmailType.RECEIPT,
+        brand=brand,
+        currency="usd",
+        greeting_name="Dana",
+        items=(MailItem(LONG_NAME, "Winter Classic tournament fee", 65000, None, "http://club.test/pay/c"),),
+        total_cents=60000,
+        balance_url="http://club.test/balance/d",
+        today=TODAY,
+        paid_on=TODAY,
+        method="check 1041",
+        left_cents=65000,
+        statement_url="http://club.test/statement/e",
+    )
+
+
+def statement(brand: Brand = CLUB) -> StatementPage:
+    rows = (
+        StatementRow("Nov 1, 2026", "2026-11-01", "Monthly fee, Nov 2026", "Charged", "$1,150.00", "$1,300.00"),
+        StatementRow("Nov 12, 2026", "2026-11-12", LONG_NAME, "Paid: bank payment", "-$1,150.00", "$150.00"),
+    )
+    return StatementPage(
+        brand=brand,
+        title="Statement 2026",
+        club_name=brand.club_name,
+        family_name=LONG_NAME,
+        period="Jan 1, 2026 to Dec 3, 2026",
+        made_on="Dec 3, 2026",
+        opens_on="Jan 1, 2026",
+        closes_on="Dec 3, 2026",
+        summary=(("Balance before Jan 1, 2026", "$150.00"), ("Charged", "$1,150.00"), ("Paid", "-$1,150.00")),
+        sections=(StatementSection(LONG_NAME, "$150.00", rows, "$150.00"),),
+        year=2026,
+        other_years=(2025, 2024),
+    )
+
+
 def pages(brand: Brand = CLUB) -> dict[str, str]:
     renderer = PageRenderer(build_environment())
     pay = "http://club.test/pay/"
@@ -62,7 +109,7 @@ def pages(brand: Brand = CLUB) -> dict[str, str]:
         PaidItem(date(2026, 10, 2), "Jaxon Rivera", "Monthly fee, Oct 2026", 15000, "Card"),
         PaidItem(date(2026, 9, 28), LONG_NAME, "Harvest Cup tournament fee", -9500, "Bank"),
     )
-    family = BalancePage(brand, "usd", "The Rivera family", items, 30000, paid, TODAY)
+    family = BalancePage(brand, "usd", "The Rivera family", items, 30000, paid, TODAY, "http://club.test/s")
     closed = ClosedPage(
         brand,
         "This is already paid",
@@ -75,13 +122,15 @@ def pages(brand: Brand = CLUB) -> dict[str, str]:
         "nothing": renderer.balance(replace(family, items=(), total_cents=0, paid=())),
         "closed": renderer.closed(closed),
         "error": renderer.error(error),
+        "statement": renderer.statement(statement(brand), "http://club.test/statement/e", "http://club.test/b"),
     }
 
 
 def mails(brand: Brand = CLUB) -> dict[str, str]:
     renderer = MailRenderer(build_environment())
     kinds = (EmailType.OUTSTANDING_BALANCE, EmailType.PAYMENT_LINK)
-    return {kind.value: renderer.render(family_mail(kind, brand)).html for kind in kinds}
+    made = {kind.value: renderer.render(family_mail(kind, brand)).html for kind in kinds}
+    return made | {EmailType.RECEIPT.value: renderer.render(receipt(brand)).html}
 
 
 @asynccontextmanager

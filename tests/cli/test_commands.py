@@ -2,10 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -13,6 +12,7 @@ from sqlalchemy.engine import URL
 
 from core.settings import Settings
 from tests.books import database_settings
+from tests.cli.forked import run_command
 
 ROSTER = """\
 First,Last,Team,Parent 1 First Name,Parent 1 Last Name,Parent 1 Email,Monthly Fee,Contract Status
@@ -22,7 +22,7 @@ Zoë,O'Brien,U12 Blue,Siobhán,O'Brien,siobhan@example.com,120,sent
 No,Address,U12 Blue,,,,120,signed
 """
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -30,24 +30,16 @@ def run(database_url: URL, tmp_path: Path) -> Run:
     kept = {key: value for key, value in os.environ.items() if key.lower() not in Settings.model_fields}
     environment = kept | {
         "DATABASE_URL": str(database_settings(database_url)["database_url"]),
-        "SECRET_KEY": "made up",
+        "SECRET_KEY": "a made-up key for the tests",
     }
 
-    def run(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from cli.app import main; main()", *arguments],
-            env=environment | given,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def run(*arguments: str, **given: str) -> CompletedProcess[str]:
+        return run_command(arguments, environment | given, tmp_path)
 
     return run
 
 
-def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+def last_json(done: CompletedProcess[str]) -> dict[str, object]:
     found: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 

@@ -164,6 +164,23 @@ async def test_failures_are_shown_and_only_they_are_sent_again(
         await services.blasts.retry_failed(club, blast_id, "U2")
 
 
+async def test_a_refused_address_is_marked_and_another_reason_is_not(
+    services: Services, mailbox: Mailbox, club: Club, drain: Drain
+) -> None:
+    mailbox.faults.append(MailFault("permfail", recipient="pat@example.com"))
+    mailbox.faults.append(MailFault("permfail", words="too many links"))
+    await services.blasts.start(club, EVERYONE, note="", requested_by="cli")
+    await drain()
+    assert await recipient_statuses(services) == {"sent": FAMILIES - 2, "failed": 2}
+    async with services.database.transaction() as conn:
+        marked = await conn.execute(
+            select(Parent.email, Parent.email_problem).where(Parent.email_problem.is_not(None))
+        )
+        (family,) = marked.all()
+    assert family.email == "pat@example.com"
+    assert "no such mailbox here" in family.email_problem
+
+
 async def test_refusals_for_now_are_tried_again(
     services: Services, mailbox: Mailbox, club: Club, drain: Drain
 ) -> None:

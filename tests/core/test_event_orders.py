@@ -109,7 +109,7 @@ def stories(books: Books) -> dict[str, tuple[list[Event], tuple[str, int, int]]]
         ),
         "dispute lost": (
             [paid, dispute("created", "needs_response"), dispute("closed", "lost")],
-            ("disputed", 15000, 1),
+            ("disputed", 0, 1),
         ),
         "paid twice": ([paid, session("completed", books, pi="pi_2", cs="cs_test_2")], ("paid", 30000, 2)),
         "paid twice, one given back": (

@@ -83,7 +83,10 @@ def test_a_failure_shows_where_and_no_local_variable() -> None:
         "postgresql://club:s3cret@db/x",
         "Bearer abc.def",
         "http://club.test/pay/WzEsMV0.abcdef",
+        "http://club.test/checkout/first-payment?token=WzEsMSwxXQ.abcdef&prorate=true",
         "/balance/WzEsMV0.abcdef",
+        "/statement/WzEsMV0.abcdef",
+        "ya29.a0Ab_c-d",
     ],
 )
 def test_secrets_are_taken_out_of_any_text(text: str) -> None:

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from core.errors import MailRefusedError, SettingsError
+from core.errors import AddressRefusedError, MailRefusedError, SettingsError
 from core.mail import Mailer
 from core.models.statuses import EmailType
 from core.rendering import Brand, FamilyMail, MailItem, MailRenderer, build_environment
@@ -74,6 +74,14 @@ async def test_a_sender_without_a_name_goes_by_the_clubs() -> None:
     message = letterbox.sent[0][2]
     assert message["From"] == "River City FC <billing@rivercity.test>"
     assert "Reply-To" not in message
+
+
+async def test_an_address_that_is_none_is_the_addresss_fault() -> None:
+    letterbox = Letterbox()
+    mailer = Mailer(letterbox, RENDERER, "billing@rivercity.test")
+    with pytest.raises(AddressRefusedError, match="dana at home"):
+        await mailer.deliver(MAIL, to_address="dana at home", to_name="", message_id="<a@rivercity.test>")
+    assert letterbox.sent == []
 
 
 def test_message_ids_are_the_senders_and_never_the_same() -> None:

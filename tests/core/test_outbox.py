@@ -34,7 +34,7 @@ async def test_a_resend_reaches_the_parent_with_a_lasting_link(
 ) -> None:
     receipt = await services.outbox.resend(club, (books.order_id,), "U1")
     await drain()
-    assert receipt.to_address == "pat@example.com"
+    assert receipt.mails[0].to_address == "pat@example.com"
     assert [mail.envelope_to for mail in mailbox.messages] == [("pat@example.com",)]
     assert services.family_links.pay_url(club.id, books.order_id) in mailbox.messages[0].html
     assert await statuses(services) == ["sent"]

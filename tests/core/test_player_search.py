@@ -88,6 +88,14 @@ async def test_what_is_misspelt_is_guessed_and_says_so(database: Database) -> No
     assert not any(exactly(result) for result in results.values())
 
 
+async def test_a_sound_alone_is_no_guess(database: Database) -> None:
+    async with database.transaction() as conn:
+        club = await add_club(conn)
+        await add_players(conn, club, *ROSTER)
+        assert named(await PlayerSearch().find(conn, club, "zzzz")) == []
+        assert named(await PlayerSearch().find(conn, club, "zoey")) == ["Zoë O'Brien"]
+
+
 async def test_full_names_come_first_then_whole_words_then_beginnings(database: Database) -> None:
     async with database.transaction() as conn:
         club = await add_club(conn)

@@ -28,6 +28,8 @@ def test_everything_has_a_default() -> None:
         ("DATABASE_URL", "postgresql://u:p@h/d", "SECRET_KEY"),
         ("SMTP_URL", "http://mail", "smtp://"),
         ("SMTP_URL", "smtp://mail:25", "MAIL_FROM"),
+        ("GMAIL_SERVICE_ACCOUNT_FILE", "key.json", "MAIL_FROM"),
+        ("GMAIL_API_BASE", "gmail", "GMAIL_API_BASE"),
         ("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_SIGNING_SECRET"),
         ("SLACK_API_BASE_URL", "slack.com", "SLACK_API_BASE_URL"),
     ],
@@ -40,6 +42,14 @@ def test_a_bad_setting_is_named_in_one_line(
         load_settings()
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_mail_goes_one_way_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_URL", "smtp://mail:25")
+    monkeypatch.setenv("GMAIL_SERVICE_ACCOUNT_FILE", "key.json")
+    monkeypatch.setenv("MAIL_FROM", "billing@club.example")
+    with pytest.raises(SettingsError, match=r"^SMTP_URL: set either this or GMAIL_SERVICE_ACCOUNT_FILE"):
+        load_settings()
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,3 +83,18 @@ def test_a_signing_key_is_made_once_and_kept_private(monkeypatch: pytest.MonkeyP
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_hidden")
     assert "hidden" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_ADMINS", "bob"),
+        ("SLACK_COACHES", "U0123ABCD, @casey"),
+        ("SLACK_PAYMENTS_CHANNEL", "#payments"),
+        ("STRIPE_SECRET_KEY", "pk_test_made_up"),
+    ],
+)
+def test_what_cannot_be_right_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=rf"^{name}: "):
+        load_settings()

@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from core.errors import MailDeferredError, MailRefusedError, MailUncertainError, SettingsError
+from core.errors import AddressRefusedError, MailDeferredError, MailRefusedError, MailUncertainError, SettingsError
 from core.smtp import SmtpMailer
 
 MESSAGE = b"Subject: Hello\r\n\r\n.a line that begins with a dot\r\n..two\r\nlast line\r\n"
@@ -187,6 +187,42 @@ async def test_trouble_before_the_text_is_worth_another_try(
         await send(mailer)
     assert post.received == []
     assert await send(mailer) == "Taken"
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_address"),
+    [
+        ("550 5.1.1 No such user", True),
+        ("550 5.1.10 Null MX", True),
+        ("550 5.2.1 Mailbox disabled", True),
+        ("552 5.2.2 Over quota", True),
+        ("553 Mailbox name not allowed", True),
+        ("550 No such user here", True),
+        ("550 5.7.1 Relaying denied", False),
+        ("550 Relay not permitted", False),
+        ("530 5.7.0 Authentication required", False),
+        ("550 5.1.8 Bad sender's system address", False),
+        ("554 Transaction failed", False),
+        ("503 Bad sequence", False),
+    ],
+)
+async def test_a_refused_address_is_told_from_our_own_mistakes(
+    post: Post, mailer: SmtpMailer, answer: str, is_address: bool
+) -> None:
+    post.script["RCPT"] = [answer]
+    with pytest.raises(MailRefusedError) as caught:
+        await send(mailer)
+    assert (type(caught.value) is AddressRefusedError) is is_address
+
+
+@pytest.mark.parametrize("step", ["MAIL", "DATA", "DOT"])
+async def test_what_is_refused_elsewhere_is_not_the_addresss_fault(
+    post: Post, mailer: SmtpMailer, step: str
+) -> None:
+    post.script[step] = ["550 5.1.1 No"]
+    with pytest.raises(MailRefusedError) as caught:
+        await send(mailer)
+    assert type(caught.value) is MailRefusedError
 
 
 async def test_a_connection_lost_within_the_text_is_worth_another_try(post: Post, mailer: SmtpMailer) -> None:

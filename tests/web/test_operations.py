@@ -85,9 +85,10 @@ async def test_metrics_count_what_was_served_and_what_waits(client: httpx.AsyncC
     assert found["sideline_stripe_events_total", ("applied", "checkout.session.completed")] == 1
     assert found["sideline_stripe_events_total", ("ignored", "other")] == 1
     assert found["sideline_stripe_webhook_seconds_count", ()] == 4
-    assert found["sideline_jobs_waiting", ("slack",)] == 2
+    assert found["sideline_jobs_waiting", ("slack",)] == 3
     assert found["sideline_jobs_oldest_seconds", ("slack",)] < 60
-    assert found["sideline_jobs_waiting", ("mail",)] == 0
+    assert found["sideline_jobs_waiting", ("mail",)] == 1
+    assert found["sideline_jobs_waiting", ("stripe",)] == 0
     assert found["sideline_unmatched_payments_open", ()] == 1
     assert found["sideline_stripe_events_failed", ()] == 1
     assert found["sideline_mails_last_hour", ("sent",)] == 0

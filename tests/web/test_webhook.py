@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from sqlalchemy import select, text
 
@@ -14,7 +15,17 @@ from core.services import Services
 from sandbox.stripe import StripeStandIn
 from tests.books import Books, open_books
 from tests.web.conftest import TRACES, traces
-from tests.web.kit import Event, dispute_event, event, refund_event, session_event, stripe_sdk_warning, tell
+from tests.web.kit import (
+    Event,
+    dispute_event,
+    event,
+    refund_event,
+    send_raw,
+    session_event,
+    signature,
+    stripe_sdk_warning,
+    tell,
+)
 
 pytestmark = stripe_sdk_warning
 
@@ -42,7 +53,8 @@ async def test_a_hundred_copies_pay_once(client: httpx.AsyncClient, services: Se
         "order_history": 1,
         "notices": 1,
         "checkout_attempts": 1,
-        "procrastinate_jobs": 1,
+        # The notice to the channel, and the family's receipt.
+        "procrastinate_jobs": 2,
     }
 
 
@@ -207,4 +219,37 @@ async def test_one_that_cannot_be_read_is_kept_as_failed(
 ) -> None:
     answer = await tell(client, told)
     assert (answer.status_code, answer.json()["outcome"]) == (200, "failed")
-    assert await traces(services) == {"stripe_events": 1}
+    # Stripe won't tell of it again, so the channel is asked to look.
+    assert await traces(services) == {"stripe_events": 1, "notices": 1, "procrastinate_jobs": 1}
+    assert await told_kinds(services) == ["unreadable_event"]
+
+
+async def test_a_dispute_told_before_its_payment_is_announced_with_it(
+    client: httpx.AsyncClient, services: Services, books: Books
+) -> None:
+    await tell(client, dispute_event("created", "needs_response"))
+    await tell(client, session_event(order_id=books.order_id, payment_link=None))
+    assert await told_kinds(services) == ["unknown_dispute", "payment", "dispute_opened"]
+    await tell(client, dispute_event("closed", "lost"))
+    assert await status_of(services, books) == "disputed"
+    async with services.database.transaction() as conn:
+        assert sorted(await conn.scalars(select(Payment.amount_cents))) == [-15000, 15000]
+
+
+async def test_more_than_was_owed_is_called_out(
+    client: httpx.AsyncClient, services: Services, books: Books
+) -> None:
+    await tell(client, session_event(order_id=books.order_id, payment_link=None, amount_total=20000))
+    async with services.database.transaction() as conn:
+        facts = await conn.scalar(select(Notice.facts))
+    assert facts is not None
+    assert facts["over_cents"] == 5000
+
+
+async def test_half_a_surrogate_pair_in_a_name_is_no_obstacle(
+    client: httpx.AsyncClient, services: Services, books: Books
+) -> None:
+    raw = orjson.dumps(session_event(order_id=books.order_id, payment_link=None))
+    raw = raw.replace(b"Pat Reed", rb"Pat \ud800 Reed")
+    assert (await send_raw(client, raw, signature(raw))).status_code == 200
+    assert await status_of(services, books) == "paid"
