@@ -16,6 +16,7 @@ from bot import (
     change_modal,
     charge_modal,
     dues,
+    holds,
     home,
     lookup,
     matching,
@@ -23,6 +24,7 @@ from bot import (
     payment_modal,
     reconciliation,
     refund_offer,
+    reminders,
     resend,
     shortcut,
 )
@@ -104,7 +106,7 @@ def build_bot(services: Services) -> Bot:
     guard(app, desk)
     for part in (lookup, resend, blasts, matching, dues, home, shortcut, reconciliation):
         part.register(app, desk)
-    for part in (order_menu, payment_modal, change_modal, charge_modal, refund_offer):
+    for part in (order_menu, payment_modal, change_modal, charge_modal, refund_offer, reminders, holds):
         part.register(app, desk)
     return Bot(app, desk)
 

@@ -40,6 +40,8 @@ def blast_blocks(blast: BlastView, club: Club, audience: str) -> list[Block]:
 
 
 def _kind(blast: BlastView) -> str:
+    if blast.query.is_reminder:
+        return "Reminders"
     return _KINDS.get(blast.kind, "Blast")
 
 
@@ -139,9 +141,10 @@ def _buttons(blast: BlastView, club: Club) -> list[InteractiveElement]:
 
 def _approve(blast: BlastView, club: Club) -> InteractiveElement:
     mails = count_of(blast.recipients, "mail")
+    when = "at once, or when the quiet hours end" if blast.query.is_reminder else "at once"
     question = confirmation(
         "Approve the blast?",
-        f"Send {mails} asking for {_total(blast, club)}? They go out at once.",
+        f"Send {mails} asking for {_total(blast, club)}? They go out {when}.",
         yes=f"Send {mails}",
         no="Not yet",
     )

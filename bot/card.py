@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from slack_sdk.models.blocks import Block, OverflowMenuElement
+from slack_sdk.models.blocks import Block, ButtonElement, OverflowMenuElement
 
 from bot.blocks import actions, button, confirmation, context, divider, fields, header, option, overflow, section
 from bot.text import count_of, cut, escape
@@ -60,7 +60,11 @@ def card_blocks(card: FamilyCard, club: Club, today: date, balance_url: str, *, 
     if may_change:
         player = str(card.player_id)
         blocks.append(
-            actions(button("Charge…", "charge_player", player), button("Monthly fee…", "player_fee", player))
+            actions(
+                button("Charge…", "charge_player", player),
+                button("Monthly fee…", "player_fee", player),
+                _hold_button(card, today),
+            )
         )
     return blocks
 
@@ -111,6 +115,19 @@ def _hold(card: FamilyCard, today: date) -> str:
         return ""
     until = f" until {day(hold.until, today)}" if hold.until else ""
     return f"🔕 No reminders{until}: {escape(cut(hold.reason, _DESCRIPTION))}"
+
+
+def _hold_button(card: FamilyCard, today: date) -> ButtonElement:
+    player = str(card.player_id)
+    if card.hold is None or not card.hold.covers(today):
+        return button("Hold reminders…", "hold_family", player)
+    question = confirmation(
+        "Send reminders again?",
+        "The family gets reminders again, like everybody who owes something.",
+        yes="Lift the hold",
+        no="Keep it",
+    )
+    return button("Lift the hold", "hold_lift", player, confirm=question)
 
 
 def _item(item: OwedItem, card: FamilyCard, today: date, *, may_change: bool) -> list[Block]:

@@ -12,6 +12,7 @@ from bot.blocks import context, divider, header, section
 from bot.dues_report import dues_summary
 from bot.gate import NOT_ON_THE_LIST, Asker, Desk
 from bot.pick_list import HOW_TO_RESEND, HOW_TO_SEARCH, player_search
+from bot.reminder_view import reminder_blocks
 from bot.slack_calls import call
 from bot.text import count_of, mention
 from core.clock import local_date
@@ -44,20 +45,33 @@ class Home:
         """Somebody opened the tab: it is made anew each time."""
         if event.get("tab", "home") != "home":
             return
-        blocks = outsider_blocks() if asker is None else await self._blocks(asker)
-        await publish(self._desk.client, str(event["user"]), blocks)
+        if asker is None:
+            await publish(self._desk.client, str(event["user"]), outsider_blocks())
+        else:
+            await show_home(self._desk, asker)
 
-    async def _blocks(self, asker: Asker) -> list[Block]:
-        if not asker.is_admin:
-            return coach_blocks(asker.club)
-        services = self._desk.services
-        now = services.clock()
-        async with services.database.reading() as conn:
-            report = await dues_report(conn, asker.club, now)
-            business = await open_business(conn, asker.club.id)
-        today = local_date(now, asker.club.time_zone)
-        payments = services.settings.slack_payments_channel
-        return [*coach_blocks(asker.club), *admin_blocks(report, business, asker.club, today, payments)]
+
+async def show_home(desk: Desk, asker: Asker) -> None:
+    """Show somebody on the list their tab as it is now.
+
+    Raises:
+        SlackBusyError, SlackRefusedError
+    """
+    blocks = await _all_blocks(desk, asker) if asker.is_admin else coach_blocks(asker.club)
+    await publish(desk.client, asker.user_id, blocks)
+
+
+async def _all_blocks(desk: Desk, asker: Asker) -> list[Block]:
+    club, services = asker.club, desk.services
+    now = services.clock()
+    async with services.database.transaction() as conn:
+        report = await dues_report(conn, club, now)
+        business = await open_business(conn, club.id)
+        upcoming = await services.reminders.next(conn, club)
+    today = local_date(now, club.time_zone)
+    payments = services.settings.slack_payments_channel
+    shown = [*coach_blocks(club), *admin_blocks(report, business, club, today, payments)]
+    return [*shown, *reminder_blocks(upcoming, club, today)]
 
 
 async def publish(client: AsyncWebClient, user_id: str, blocks: list[Block]) -> None:

@@ -16,11 +16,13 @@ from cli import (
     demo,
     exports,
     guardians,
+    holds,
     importing,
     payments,
     player_fees,
     process,
     reconcile,
+    reminders,
     repairs,
     setup,
     statements,
@@ -49,6 +51,8 @@ payments.add_to(app)
 player_fees.add_to(app)
 statements.add_to(app)
 guardians.add_to(app)
+reminders.add_to(app)
+holds.add_to(app)
 exports.add_to(app)
 repairs.add_to(app)
 reconcile.add_to(app)

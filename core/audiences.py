@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.balances import OwedItem, family_owes, stream_families, total_payable
@@ -25,17 +25,30 @@ class SkipReason(StrEnum):
     NO_ADDRESS = "no e-mail address"
     NOT_SIGNED = "contract not signed"
     PROCESSING = "a bank payment is on its way"
+    HELD = "reminders are on hold"
+    MAILED_LATELY = "mailed a short while ago"
 
 
 @dataclass(frozen=True, slots=True)
 class AudienceQuery:
-    """Which kind of blast, narrowed how. Only what differs from the default is stored with the blast."""
+    """Which kind of blast, narrowed how. Only what differs from the default is stored with the blast.
+
+    A reminder (`core.reminders`) has a `due_by`, as an ISO date: what is due later is not listed. `triggers` tells
+    people why families are in it: how many for each day, counted from the due date, before it negative.
+    """
 
     kind: EmailType
     team_id: int | None = None
     email: str | None = None
     tournament_id: int | None = None
     skip_proration: bool = False
+    due_by: str | None = None
+    triggers: Mapping[str, int] | None = None
+
+    @property
+    def is_reminder(self) -> bool:
+        """Whether it is a day's reminders: those keep quiet hours, holds and the gap between two mails."""
+        return self.due_by is not None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -92,7 +105,12 @@ Preparation = Callable[[AsyncConnection, Club, AudienceQuery], Awaitable[Sequenc
 
 def _outstanding(query: AudienceQuery) -> Sequence[ColumnElement[bool]]:
     """Everyone who owes, or a team's families; a family of two teams is asked for the team's items only."""
-    return [] if query.team_id is None else [Player.team_id == query.team_id]
+    conditions: list[ColumnElement[bool]] = []
+    if query.team_id is not None:
+        conditions.append(Player.team_id == query.team_id)
+    if query.due_by is not None:
+        conditions.append(or_(Order.due_date.is_(None), Order.due_date <= date.fromisoformat(query.due_by)))
+    return conditions
 
 
 def _tournament_fee(query: AudienceQuery) -> Sequence[ColumnElement[bool]]:
@@ -113,7 +131,8 @@ AUDIENCES: Mapping[EmailType, Conditions] = {
 }
 
 
-def _conditions(query: AudienceQuery) -> list[ColumnElement[bool]]:
+def conditions_of(query: AudienceQuery) -> list[ColumnElement[bool]]:
+    """Return what of all that is owed a blast is about."""
     conditions = list(AUDIENCES[query.kind](query))
     if query.email is not None:
         conditions.append(func.lower(Parent.email) == query.email.lower())
@@ -132,11 +151,11 @@ async def find_audience(
     audience = Audience()
     if prepare is not None:
         audience.skipped += await prepare(conn, club, query)
-    async for everything in stream_families(conn, club.id, *_conditions(query)):
+    async for everything in stream_families(conn, club.id, *conditions_of(query)):
         family = asked_now(everything, today)
         if not family:
             continue
-        reason = _skip_reason(family)
+        reason = skip_reason(family)
         if reason is None:
             own = total_payable([item for item in family if not item.is_copy])
             audience.recipients.append(Recipient(family[0].parent_id, own))
@@ -149,7 +168,7 @@ async def family_items(
     conn: AsyncConnection, tenant_id: int, query: AudienceQuery, parent_id: int, today: date
 ) -> list[OwedItem]:
     """Return what one family's mail lists now; empty where nothing is left to ask for."""
-    items = await family_owes(conn, tenant_id, parent_id, *_conditions(query))
+    items = await family_owes(conn, tenant_id, parent_id, *conditions_of(query))
     return [item for item in asked_now(items, today) if item.is_payable]
 
 
@@ -161,6 +180,9 @@ async def audience_in_words(conn: AsyncConnection, tenant_id: int, query: Audien
     """
     if query.email is not None:
         return f"The family of {query.email}"
+    if query.triggers is not None:
+        counts = sorted((int(offset), families) for offset, families in query.triggers.items())
+        return "Families with something " + ", ".join(_trigger_in_words(*each) for each in counts)
     if query.kind is EmailType.TOURNAMENT_FEE:
         return f"Everyone in {await tournament_name(conn, tenant_id, query.tournament_id or 0)}"
     who = "Everyone" if query.team_id is None else await check_team(conn, tenant_id, query.team_id)
@@ -168,6 +190,12 @@ async def audience_in_words(conn: AsyncConnection, tenant_id: int, query: Audien
         flat = ", the whole month" if query.skip_proration else ""
         return f"{who}: signed, with the first month to pay{flat}"
     return who if query.team_id is not None else "Everyone who owes something"
+
+
+def _trigger_in_words(days: int, families: int) -> str:
+    day = "day" if abs(days) == 1 else "days"
+    words = "due today" if days == 0 else f"due in {-days} {day}" if days < 0 else f"{days} {day} overdue"
+    return f"{words} ({families:,})"
 
 
 async def check_team(conn: AsyncConnection, tenant_id: int, team_id: int) -> str:
@@ -193,7 +221,8 @@ async def check_address(conn: AsyncConnection, tenant_id: int, email: str) -> No
         raise NotFoundError("No family here has that address.")
 
 
-def _skip_reason(family: Sequence[OwedItem]) -> SkipReason | None:
+def skip_reason(family: Sequence[OwedItem]) -> SkipReason | None:
+    """Return why a family can't be mailed about these items; None where it can."""
     if not any(item.is_payable for item in family):
         return SkipReason.PROCESSING if any(item.is_processing for item in family) else SkipReason.NOT_SIGNED
     return None if family[0].parent_email else SkipReason.NO_ADDRESS

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Row, exists, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.audiences import AudienceQuery, family_items
+from core.audiences import AudienceQuery, SkipReason, family_items
 from core.balances import OwedItem
 from core.clock import Clock, local_date
 from core.club import Club, club_by_id
@@ -19,6 +19,7 @@ from core.mail import Mailer
 from core.models import Blast, BlastRecipient, EmailLog
 from core.models.statuses import BlastStatus, EmailStatus, EmailType, RecipientStatus
 from core.references import new_reference
+from core.reminder_sending import opens_at, still_to_remind_of
 from core.rendering import FamilyMail, subject_of
 
 MAX_ATTEMPTS = 8
@@ -72,10 +73,15 @@ class BlastSender:
             return None
         club = await club_by_id(conn, row.tenant_id)
         query = AudienceQuery(EmailType(row.kind), **row.audience)
-        today = local_date(self._clock(), club.time_zone)
-        items = await family_items(conn, club.id, query, parent_id, today)
-        if not items or not items[0].parent_email:
-            reason = PAID_MEANWHILE if not items else "no e-mail address"
+        now = self._clock()
+        if query.is_reminder and (begin := await opens_at(conn, club, now)) > now:
+            await self._wait(conn, blast_id, parent_id, begin - now)
+            return None
+        items = await family_items(conn, club.id, query, parent_id, local_date(now, club.time_zone))
+        reason = _why_not(items)
+        if reason is None and query.is_reminder:
+            items, reason = await still_to_remind_of(conn, club, blast_id, items, now)
+        if reason is not None:
             await _set_recipient(conn, blast_id, parent_id, RecipientStatus.SKIPPED, reason)
             return None
         return await self._log(conn, club, row, items)
@@ -139,6 +145,15 @@ class BlastSender:
             to_name=items[0].parent_name,
             message_id=message_id,
         )
+
+    async def _wait(self, conn: AsyncConnection, blast_id: int, parent_id: int, time: timedelta) -> None:
+        """Give the family back until reminders may go out again; that is no attempt."""
+        await conn.execute(
+            update(BlastRecipient)
+            .where(BlastRecipient.blast_id == blast_id, BlastRecipient.parent_id == parent_id)
+            .values(status=RecipientStatus.PENDING, attempts=BlastRecipient.attempts - 1)
+        )
+        await self._jobs.send_blast_mails(conn, blast_id, [parent_id], after=time)
 
     async def _give_up_on_left_behind(self, conn: AsyncConnection, blast_id: int, parent_id: int) -> None:
         """A claim found in `sending` is a dead process's: whether the mail went out, nobody knows."""
@@ -224,6 +239,12 @@ class BlastSender:
             )
             if progressed:
                 await self._jobs.refresh_blast_message(conn, blast_id)
+
+
+def _why_not(items: list[OwedItem]) -> str | None:
+    if not items:
+        return PAID_MEANWHILE
+    return None if items[0].parent_email else SkipReason.NO_ADDRESS
 
 
 async def _set_recipient(

@@ -20,6 +20,9 @@ from core.models import Blast, BlastRecipient, Parent
 from core.models.statuses import BlastStatus, EmailType, RecipientStatus
 
 FAILURES_SHOWN = 10
+# Who asks where nobody did.
+REMINDERS = "reminders"
+NEWER_REMINDERS = "newer reminders took their place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,8 @@ class Blasts:
             InvalidInputError: where there is nobody to mail.
         """
         async with self._database.transaction() as conn:
-            blast_id, audience = await self._freeze(conn, club, query, note, requested_by)
+            audience = await self._find_audience(conn, club, query)
+            blast_id = await self._freeze(conn, club, query, audience, note=note, requested_by=requested_by)
             await self._jobs.refresh_blast_message(conn, blast_id)
         return blast_id, audience
 
@@ -182,9 +186,43 @@ class Blasts:
     ) -> tuple[int, Audience]:
         """Draft and approve at once, for a caller whose right was checked: the admin endpoint, the terminal."""
         async with self._database.transaction() as conn:
-            blast_id, audience = await self._freeze(conn, club, query, note, requested_by)
+            audience = await self._find_audience(conn, club, query)
+            blast_id = await self._freeze(conn, club, query, audience, note=note, requested_by=requested_by)
             await self._approve(conn, club, blast_id, requested_by)
         return blast_id, audience
+
+    async def make_reminder(
+        self,
+        conn: AsyncConnection,
+        club: Club,
+        query: AudienceQuery,
+        audience: Audience,
+        *,
+        requested_by: str,
+        needs_approval: bool,
+    ) -> int:
+        """Make a blast of a day's reminders, whose audience was found by their rules; returns its id.
+
+        Raises:
+            InvalidInputError: where there is nobody to mail.
+        """
+        blast_id = await self._freeze(conn, club, query, audience, note="", requested_by=requested_by)
+        if needs_approval:
+            await self._jobs.refresh_blast_message(conn, blast_id)
+        else:
+            await self._approve(conn, club, blast_id, requested_by)
+        return blast_id
+
+    async def replace_reminder(self, conn: AsyncConnection, club: Club, blast_id: int) -> bool:
+        """Cancel reminders that nobody decided about, since the next day's take their place.
+
+        Returns whether they were still a draft: somebody who approves at that moment may be first.
+        """
+        try:
+            await self._cancel(conn, club, blast_id, [BlastStatus.DRAFT], REMINDERS, NEWER_REMINDERS)
+        except AlreadyDoneError:
+            return False
+        return True
 
     async def approve(self, club: Club, blast_id: int, actor: str) -> None:
         """Approve a draft and queue its mails. One person wins.
@@ -208,16 +246,27 @@ class Blasts:
             NotFoundError
             AlreadyDoneError: where it is over or somebody was first.
         """
+        stoppable = [BlastStatus.DRAFT, BlastStatus.APPROVED, BlastStatus.SENDING]
         async with self._database.transaction() as conn:
-            stoppable = [BlastStatus.DRAFT, BlastStatus.APPROVED, BlastStatus.SENDING]
-            await self._move(conn, club, blast_id, stoppable, BlastStatus.CANCELED, canceled_by=actor)
-            await conn.execute(
-                update(BlastRecipient)
-                .where(BlastRecipient.blast_id == blast_id, BlastRecipient.status == RecipientStatus.PENDING)
-                .values(status=RecipientStatus.SKIPPED, error="the blast was canceled")
-            )
-            await record_change(conn, club.id, actor, "blast.cancel", f"blast:{blast_id}")
-            await self._jobs.refresh_blast_message(conn, blast_id)
+            await self._cancel(conn, club, blast_id, stoppable, actor, "the blast was canceled")
+
+    async def _cancel(
+        self,
+        conn: AsyncConnection,
+        club: Club,
+        blast_id: int,
+        stoppable: list[BlastStatus],
+        actor: str,
+        words: str,
+    ) -> None:
+        await self._move(conn, club, blast_id, stoppable, BlastStatus.CANCELED, canceled_by=actor)
+        await conn.execute(
+            update(BlastRecipient)
+            .where(BlastRecipient.blast_id == blast_id, BlastRecipient.status == RecipientStatus.PENDING)
+            .values(status=RecipientStatus.SKIPPED, error=words)
+        )
+        await record_change(conn, club.id, actor, "blast.cancel", f"blast:{blast_id}")
+        await self._jobs.refresh_blast_message(conn, blast_id)
 
     async def retry_failed(self, club: Club, blast_id: int, actor: str) -> int:
         """Send again to the families whose mail failed, and to nobody else; returns how many.
@@ -258,9 +307,15 @@ class Blasts:
         return await find_audience(conn, club, query, today, self._preparations.get(query.kind))
 
     async def _freeze(
-        self, conn: AsyncConnection, club: Club, query: AudienceQuery, note: str, requested_by: str
-    ) -> tuple[int, Audience]:
-        audience = await self._find_audience(conn, club, query)
+        self,
+        conn: AsyncConnection,
+        club: Club,
+        query: AudienceQuery,
+        audience: Audience,
+        *,
+        note: str,
+        requested_by: str,
+    ) -> int:
         if not audience.recipients:
             raise InvalidInputError(
                 "Nobody in this audience can be mailed right now, so there is nothing to send."
@@ -280,7 +335,7 @@ class Blasts:
         await freeze_recipients(conn, int(blast_id or 0), audience)
         after = {"kind": query.kind, "families": len(audience.recipients), "total_cents": audience.total_cents}
         await record_change(conn, club.id, requested_by, "blast.draft", f"blast:{blast_id}", after=after)
-        return int(blast_id or 0), audience
+        return int(blast_id or 0)
 
     async def _approve(self, conn: AsyncConnection, club: Club, blast_id: int, actor: str) -> None:
         await self._move(
@@ -321,6 +376,8 @@ class Blasts:
 
 
 def _who_was_first(blast: BlastView) -> AlreadyDoneError:
+    if blast.canceled_by == REMINDERS:
+        return AlreadyDoneError("The next day's reminders took the place of these; please decide about those.")
     if blast.status is BlastStatus.CANCELED:
         who = blast.canceled_by or "somebody"
         return AlreadyDoneError(f"This blast was already canceled by {who}.", people=[who])

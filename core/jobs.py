@@ -49,13 +49,19 @@ TASKS: Mapping[str, str] = {
     "close_link": "stripe",
     "refund_payment": "stripe",
     "refresh_notice": "slack",
+    "start_reminders": "upkeep",
+    "remind_club": "mail",
     "start_reconciliations": "upkeep",
     "reconcile_club": "stripe",
     "repair_finding": "stripe",
     "refresh_reconciliation": "slack",
 }
 # When the clock starts a task, in UTC. More than once a night: the first process that is up does the work.
-PERIODIC: Mapping[str, str] = {"start_reconciliations": "23 4-7 * * *"}
+PERIODIC: Mapping[str, str] = {
+    "start_reconciliations": "23 4-7 * * *",
+    # Which clubs it is time for depends on their own clocks.
+    "start_reminders": "*/5 * * * *",
+}
 
 
 class CappedBackoff(BaseRetryStrategy):
@@ -89,10 +95,17 @@ class JobQueue:
         """Send the mail that a row of `email_logs` stands for."""
         await self._defer(conn, "send_mail", {"email_log_id": email_log_id}, after=after)
 
-    async def send_blast_mails(self, conn: AsyncConnection, blast_id: int, parent_ids: Sequence[int]) -> None:
+    async def send_blast_mails(
+        self, conn: AsyncConnection, blast_id: int, parent_ids: Sequence[int], *, after: timedelta | None = None
+    ) -> None:
         """Send a blast's mail to each of these families."""
         jobs: list[JSONDict] = [{"blast_id": blast_id, "parent_id": parent_id} for parent_id in parent_ids]
-        await self._defer(conn, "send_blast_mail", *jobs)
+        await self._defer(conn, "send_blast_mail", *jobs, after=after)
+
+    async def remind_clubs(self, conn: AsyncConnection, tenant_ids: Sequence[int]) -> None:
+        """Make today's reminders of each of these clubs."""
+        jobs: list[JSONDict] = [{"tenant_id": tenant_id} for tenant_id in tenant_ids]
+        await self._defer(conn, "remind_club", *jobs)
 
     async def send_receipts(self, conn: AsyncConnection, payment_id: int) -> None:
         """Mail a payment's receipt, where the club sends them."""

@@ -157,9 +157,16 @@ async def finish_notice(conn: AsyncConnection, notice_id: int, *, channel: str, 
 
 
 async def release_notice(conn: AsyncConnection, notice_id: int, error: str, *, for_good: bool) -> None:
-    """Give a notice back after a refusal (it was certainly not posted), or give it up for good."""
+    """Give a notice back after a refusal (it was certainly not posted), or give it up for good.
+
+    One that another process posted meanwhile stays posted: else it would be told again without saying so.
+    """
     status = NoticeStatus.FAILED if for_good else NoticeStatus.QUEUED
-    await conn.execute(update(Notice).where(Notice.id == notice_id).values(status=status, error=error))
+    await conn.execute(
+        update(Notice)
+        .where(Notice.id == notice_id, Notice.status == NoticeStatus.SENDING)
+        .values(status=status, error=error)
+    )
 
 
 async def order_facts(conn: AsyncConnection, tenant_id: int, order_id: int) -> OrderFacts:

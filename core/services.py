@@ -29,6 +29,7 @@ from core.reconcile import Reconciliation
 from core.reconcile_desk import ReconcileDesk
 from core.refunds import Refunds
 from core.regenerate import TournamentLinks
+from core.reminders import Reminders
 from core.rendering import MailRenderer, build_environment
 from core.repairs import CheckoutUrls
 from core.settings import Settings
@@ -73,6 +74,7 @@ class Services:
     tournament_links: TournamentLinks
     reconciliation: Reconciliation
     reconcile_desk: ReconcileDesk
+    reminders: Reminders
 
     def handlers(self, messenger: Messenger | None = None) -> dict[str, Handler]:
         """Return what the background runs; without a messenger, notices are marked as not posted."""
@@ -87,6 +89,8 @@ class Services:
             "close_link": self.payment_links.close_link,
             "refund_payment": self.refunds.refund,
             "refresh_notice": messenger.refresh_notice,
+            "start_reminders": self.reminders.start_due,
+            "remind_club": self.reminders.run_due,
             "start_reconciliations": self.reconciliation.start_night,
             "reconcile_club": self.reconciliation.run_night,
             "repair_finding": self.reconcile_desk.repair_requested,
@@ -120,6 +124,11 @@ def build_services(settings: Settings, url: URL, *, clock: Clock = system_clock)
     first_payments = FirstPayments(database, payment_links, clock)
     backfill = Backfill(database, payment_links)
     receipts = Receipts(database, jobs, mailer, family_links, clock)
+    preparations = {
+        EmailType.FIRST_PAYMENT: first_payments.prepare,
+        EmailType.TOURNAMENT_FEE: prepare_tournament_fees,
+    }
+    blasts = Blasts(database, jobs, clock, preparations)
     return Services(
         settings=settings,
         clock=clock,
@@ -139,15 +148,7 @@ def build_services(settings: Settings, url: URL, *, clock: Clock = system_clock)
         outbox=Outbox(database, jobs, mailer, mails, receipts, clock),
         first_payments=first_payments,
         tournament_minting=TournamentMinting(database, backfill),
-        blasts=Blasts(
-            database,
-            jobs,
-            clock,
-            preparations={
-                EmailType.FIRST_PAYMENT: first_payments.prepare,
-                EmailType.TOURNAMENT_FEE: prepare_tournament_fees,
-            },
-        ),
+        blasts=blasts,
         blast_sender=BlastSender(database, jobs, mailer, mails, clock),
         backfill=backfill,
         unmatched=UnmatchedPayments(database, jobs, payment_links, clock),
@@ -158,6 +159,7 @@ def build_services(settings: Settings, url: URL, *, clock: Clock = system_clock)
         tournament_links=TournamentLinks(database, gateway, payment_links),
         reconciliation=Reconciliation(database, jobs, gateway, clock),
         reconcile_desk=ReconcileDesk(database, jobs, gateway, payment_links, stripe_events, clock),
+        reminders=Reminders(database, jobs, blasts, clock, is_mail_on=mailer.is_on),
     )
 
 
