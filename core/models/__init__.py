@@ -21,7 +21,7 @@ from core.models.payments import (
     StripeDispute,
     StripeRefund,
 )
-from core.models.people import NameWord, Parent, Player, PlayerSearch, Team, Tenant
+from core.models.people import ClubInvite, NameWord, Parent, Player, PlayerSearch, Team, Tenant
 from core.models.reconciliation import ReconcileFinding, ReconcileRun
 from core.models.reminders import FamilyHold, ReminderRule, ReminderRun
 
@@ -31,6 +31,7 @@ __all__ = [
     "Blast",
     "BlastRecipient",
     "CheckoutAttempt",
+    "ClubInvite",
     "EmailLog",
     "FamilyHold",
     "InstalmentPlan",

@@ -80,14 +80,21 @@ class JobFailure(Base):
     """A background job's exception; the queue itself keeps none."""
 
     __tablename__ = "job_failures"
-    __table_args__ = (Index("ix_job_failures_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_job_failures_created_at", "created_at"),
+        Index("ix_job_failures_job_id", "job_id"),
+    )
 
     id: Mapped[PrimaryKey]
+    # Whose job it was, where that is known.
+    tenant_id: Mapped[int | None]
     job_id: Mapped[int]
     task: Mapped[str]
     attempt: Mapped[int]
     reference: Mapped[str]
     error: Mapped[str]
+    # The same for people, where it is an expected failure.
+    words: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
 

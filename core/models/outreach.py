@@ -96,6 +96,8 @@ class EmailLog(Base):
     order_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=sql("'{}'::bigint[]"))
     attempt: Mapped[int] = mapped_column(server_default=sql("1"))
     requested_by: Mapped[str | None]
+    # What led to it, as the log has it (`core.traces`).
+    trace: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
 
@@ -118,4 +120,6 @@ class Notice(Base):
     slack_channel: Mapped[str | None]
     slack_ts: Mapped[str | None]
     error: Mapped[str | None]
+    # What led to it, as the log has it (`core.traces`).
+    trace: Mapped[str | None]
     created_at: Mapped[CreatedAt]

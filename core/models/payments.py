@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, UniqueConstraint
 from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, CreatedAt, PrimaryKey, TenantId, one_of
@@ -131,6 +132,8 @@ class StripeRefund(Base):
     stripe_payment_intent_id: Mapped[str]
     amount_cents: Mapped[int]
     status: Mapped[str]
+    # Events that told of it before its payment was known: they are applied with that.
+    waiting_event_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=sql("'{}'::text[]"))
     created_at: Mapped[CreatedAt]
 
 
@@ -146,6 +149,8 @@ class StripeDispute(Base):
     status: Mapped[str]
     reason: Mapped[str]
     evidence_due_by: Mapped[datetime | None]
+    # Events that told of it before its payment was known: they are applied with that.
+    waiting_event_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=sql("'{}'::text[]"))
     created_at: Mapped[CreatedAt]
 
 

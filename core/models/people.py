@@ -9,11 +9,12 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Text,
     UniqueConstraint,
     func,
 )
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import TSVECTOR, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, CreatedAt, Currency, PrimaryKey, TenantId, one_of
@@ -40,8 +41,30 @@ class Tenant(Base):
     two_person_approval: Mapped[bool] = mapped_column(server_default=sql("false"))
     # Off where Stripe sends its own.
     sends_receipts: Mapped[bool] = mapped_column(server_default=sql("true"))
+    # The connected account that the club's money goes to; none: the key's own.
+    stripe_account_id: Mapped[str | None] = mapped_column(unique=True)
+    # Where a club says nothing, the settings' own of the same name hold, if it is the settings' club.
+    slack_payments_channel: Mapped[str | None]
+    slack_approvals_channel: Mapped[str | None]
+    slack_admins: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=sql("'{}'::text[]"))
+    slack_coaches: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=sql("'{}'::text[]"))
     # Part of every idempotency key, so that a rebuilt database never meets an earlier one's keys at Stripe.
     uid: Mapped[str] = mapped_column(UUID(as_uuid=False), server_default=func.gen_random_uuid())
+    created_at: Mapped[CreatedAt]
+
+
+class ClubInvite(Base):
+    """A link by which one workspace may install the app, once: a new club's, or an existing one's."""
+
+    __tablename__ = "club_invites"
+
+    id: Mapped[PrimaryKey]
+    tenant_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("tenants.id"))
+    # What ties Slack's answer to the link that was followed.
+    state: Mapped[str | None] = mapped_column(unique=True)
+    slack_team_id: Mapped[str | None]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 
 

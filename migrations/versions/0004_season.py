@@ -20,6 +20,9 @@ CHECKS = (
     ("payments", "stripe_payments_are_refunded", "stripe_payment_intent_id is null or voids_payment_id is null"),
 )
 
+# What may be told before the payment that it is about.
+TOLD_EARLY = ("stripe_refunds", "stripe_disputes")
+
 # Whoever changes an address: what a mail server said of the old one doesn't hold for the new one.
 NEW_ADDRESS = """
 create function sideline_forget_email_problem() returns trigger language plpgsql as $$
@@ -240,6 +243,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refund_requests")),
         sa.UniqueConstraint("payment_id", name=op.f("uq_refund_requests_payment_id")),
     )
+    for table in TOLD_EARLY:
+        waiting = postgresql.ARRAY(sa.Text())
+        op.add_column(
+            table, sa.Column("waiting_event_ids", waiting, server_default=sa.text("'{}'::text[]"), nullable=False)
+        )
     op.add_column("email_logs", sa.Column("payment_id", sa.BigInteger(), nullable=True))
     op.create_index("ix_email_logs_created_at", "email_logs", ["created_at"], unique=False)
     op.create_index(
@@ -349,6 +357,8 @@ def downgrade() -> None:
     )
     op.drop_index("ix_tournament_products_product_id", table_name="tournament_products")
     op.drop_column("tenants", "sends_receipts")
+    for table in TOLD_EARLY:
+        op.drop_column(table, "waiting_event_ids")
     op.drop_constraint(op.f("fk_products_share_of_tenant_id"), "products", type_="foreignkey")
     op.drop_index("uq_products_share_of", table_name="products", postgresql_where=sa.text("share_of is not null"))
     op.drop_index(
