@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.at_once import a_few_at_once
@@ -52,40 +53,46 @@ class BackfillReport:
     failures: tuple[LinkFailure, ...]
 
 
+_same_product = and_(
+    PaymentLink.tenant_id == Order.tenant_id,
+    PaymentLink.player_id == Order.player_id,
+    PaymentLink.product_id == Order.product_id,
+)
+_is_its_link = or_(_same_product, and_(Order.product_id.is_(None), PaymentLink.order_id == Order.id))
+_had_link = or_(
+    select(PaymentLink.id).where(_is_its_link).exists(),
+    select(RetiredLink.order_id).where(RetiredLink.order_id == Order.id).exists(),
+)
+_has_link = (
+    select(PaymentLink.id)
+    .where(
+        _is_its_link,
+        PaymentLink.status == LinkStatus.ACTIVE,
+        PaymentLink.stripe_payment_link_id.is_not(None),
+        PaymentLink.amount_cents == balance_cents,
+        or_(PaymentLink.order_id == Order.id, PaymentLink.order_id.is_(None)),
+    )
+    .exists()
+)
+
+
+def _debts(tenant_id: int, condition: ColumnElement[bool]) -> Select[Any]:
+    """Return the statement: what signed players owe, narrowed."""
+    is_signed = Player.contract_status == ContractStatus.SIGNED
+    return owed_items(tenant_id, Order.status == OrderStatus.PENDING, is_signed, condition)
+
+
 async def missing_links(conn: AsyncConnection, tenant_id: int) -> list[DebtWithoutLink]:
     """Return what every signed player owes and can't be paid by an open link, with one statement."""
-    same_product = and_(
-        PaymentLink.tenant_id == Order.tenant_id,
-        PaymentLink.player_id == Order.player_id,
-        PaymentLink.product_id == Order.product_id,
-    )
-    is_its_link = or_(same_product, and_(Order.product_id.is_(None), PaymentLink.order_id == Order.id))
-    had_link = or_(
-        select(PaymentLink.id).where(is_its_link).exists(),
-        select(RetiredLink.order_id).where(RetiredLink.order_id == Order.id).exists(),
-    )
-    has_link = (
-        select(PaymentLink.id)
-        .where(
-            is_its_link,
-            PaymentLink.status == LinkStatus.ACTIVE,
-            PaymentLink.stripe_payment_link_id.is_not(None),
-            PaymentLink.amount_cents == balance_cents,
-            or_(PaymentLink.order_id == Order.id, PaymentLink.order_id.is_(None)),
-        )
-        .exists()
-    )
-    rows = await conn.execute(
-        owed_items(
-            tenant_id,
-            Order.status == OrderStatus.PENDING,
-            Player.contract_status == ContractStatus.SIGNED,
-            ~has_link,
-        ).with_only_columns(
-            Order.id, player_name, item_name, balance_cents, Order.currency, had_link, maintain_column_froms=True
-        )
-    )
-    return [DebtWithoutLink(*row) for row in rows]
+    columns = (Order.id, player_name, item_name, balance_cents, Order.currency, _had_link)
+    statement = _debts(tenant_id, ~_has_link).with_only_columns(*columns, maintain_column_froms=True)
+    return [DebtWithoutLink(*row) for row in await conn.execute(statement)]
+
+
+async def count_linked(conn: AsyncConnection, tenant_id: int) -> int:
+    """Return how many of the signed players' debts can be paid by an open link."""
+    linked = _debts(tenant_id, _has_link).with_only_columns(Order.id, maintain_column_froms=True).order_by(None)
+    return int(await conn.scalar(select(func.count()).select_from(linked.subquery())) or 0)
 
 
 # It fits where it asks for what the order owes, or was paid like its order.
@@ -114,6 +121,11 @@ class Backfill:
         """Return what is missing; writes nothing."""
         async with self._database.transaction() as conn:
             return await missing_links(conn, club.id)
+
+    async def count_linked(self, club: Club) -> int:
+        """Return how many debts have their link, so that nothing is to be done about them."""
+        async with self._database.reading() as conn:
+            return await count_linked(conn, club.id)
 
     async def adopt(self, club: Club, *, keep: bool) -> int:
         """Give links that were imported without their order the one of the same player and product, where it fits.

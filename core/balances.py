@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Select,
     bindparam,
     case,
@@ -192,19 +193,17 @@ _FAMILY = (
         Order.id.in_(orders_read_by(_named_parent)),
     )
 )
-# What a coach sees of a player: the family's, and what the other guardian pays for this player.
-_AROUND_PLAYER = _OWED.where(
-    Order.tenant_id == bindparam("tenant_id"),
-    Order.id.in_(
-        union_all(
-            select(Order.id).where(Order.parent_id == _named_parent),
-            select(Order.id).where(Order.player_id == bindparam("player_id"), Order.parent_id != _named_parent),
-        )
-    ),
-)
 
 
-def owed_items(tenant_id: int, *conditions: ColumnElement[bool]) -> Select[Any]:
+def orders_around(player_id: ColumnElement[int], parent_id: ColumnElement[int]) -> CompoundSelect[tuple[int]]:
+    """Return the ids of what a coach sees of a player: the family's, and what another guardian pays for them."""
+    return union_all(
+        select(Order.id).where(Order.parent_id == parent_id),
+        select(Order.id).where(Order.player_id == player_id, Order.parent_id != parent_id),
+    )
+
+
+def owed_items(tenant_id: int | ColumnElement[int], *conditions: ColumnElement[bool]) -> Select[Any]:
     """Return the statement: what is owed in a club, payer by payer, the oldest debt of a player first."""
     return _OWED.where(Order.tenant_id == tenant_id, *conditions)
 
@@ -216,12 +215,6 @@ async def family_owes(
     named = {"tenant_id": tenant_id, "parent_id": parent_id}
     statement = _FAMILY.where(*conditions) if conditions else _FAMILY
     return [OwedItem(*row) for row in await conn.execute(statement, named)]
-
-
-async def owed_around(conn: AsyncConnection, tenant_id: int, parent_id: int, player_id: int) -> list[OwedItem]:
-    """Return what a player's family owes, and what another guardian owes for this player."""
-    named = {"tenant_id": tenant_id, "parent_id": parent_id, "player_id": player_id}
-    return [OwedItem(*row) for row in await conn.execute(_AROUND_PLAYER, named)]
 
 
 async def fetch_owed(conn: AsyncConnection, tenant_id: int, *conditions: ColumnElement[bool]) -> list[OwedItem]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Row, exists, or_, update
+from sqlalchemy import Row, exists, or_, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.audiences import AudienceQuery, SkipReason, family_items
@@ -60,10 +60,11 @@ class BlastSender:
         Raises:
             MailDeferredError: the mail server refused for now; the queue tries again later.
         """
-        async with self._database.transaction() as conn:
-            claim = await self._claim(conn, blast_id, parent_id)
-        if claim is not None:
-            await self._deliver(claim)
+        async with self._mailer.turn():
+            async with self._database.transaction() as conn:
+                claim = await self._claim(conn, blast_id, parent_id)
+            if claim is not None:
+                await self._deliver(claim)
         await self._after(blast_id)
 
     async def _claim(self, conn: AsyncConnection, blast_id: int, parent_id: int) -> Claim | None:
@@ -210,7 +211,10 @@ class BlastSender:
         log_status = EmailStatus.FAILED if status is RecipientStatus.PENDING else EmailStatus(status.value)
         async with self._database.transaction() as conn:
             await finish_attempt(conn, claim.log_id, log_status, words, is_address_refused=is_address_refused)
-            await _set_recipient(conn, claim.blast_id, claim.parent_id, status, words)
+            before = await _set_recipient(conn, claim.blast_id, claim.parent_id, status, words)
+            if before == RecipientStatus.UNCERTAIN:
+                # Somebody thought this process dead and said so in Slack; the blast may be over since.
+                await self._jobs.refresh_blast_message(conn, claim.blast_id)
 
     async def _after(self, blast_id: int) -> None:
         """Close the blast once nobody is left, and let its message be refreshed now and then.
@@ -247,15 +251,28 @@ def _why_not(items: list[OwedItem]) -> str | None:
     return None if items[0].parent_email else SkipReason.NO_ADDRESS
 
 
+# A mail that was called uncertain meanwhile and turns out not to have gone is failed, for people to send again:
+# the blast may be over, and then nobody else would come back to it.
+_SET_RECIPIENT = text("""
+    update blast_recipients r
+    set error = cast(:error as text),
+        status = case
+            when was.status = 'uncertain' and :status = 'pending' then 'failed' else cast(:status as text)
+        end
+    from (
+        select status from blast_recipients
+        where blast_id = :blast_id and parent_id = :parent_id and status in ('sending', 'uncertain')
+        for update
+    ) as was
+    where r.blast_id = :blast_id and r.parent_id = :parent_id
+    returning was.status
+""")
+
+
 async def _set_recipient(
     conn: AsyncConnection, blast_id: int, parent_id: int, status: RecipientStatus, words: str | None
-) -> None:
-    await conn.execute(
-        update(BlastRecipient)
-        .where(
-            BlastRecipient.blast_id == blast_id,
-            BlastRecipient.parent_id == parent_id,
-            BlastRecipient.status.in_([RecipientStatus.SENDING, RecipientStatus.UNCERTAIN]),
-        )
-        .values(status=status, error=words)
-    )
+) -> str | None:
+    """Write down what became of a claimed family's mail; returns the status that it had until now."""
+    told = {"blast_id": blast_id, "parent_id": parent_id, "status": status.value, "error": words}
+    before: str | None = await conn.scalar(_SET_RECIPIENT, told)
+    return before

@@ -1,12 +1,13 @@
 """Clubs: making one, and finding the one that a request is about."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from core.errors import NotFoundError
 from core.models import Tenant
@@ -25,6 +26,12 @@ class Club:
     reply_to: str | None
     two_person_approval: bool
     uid: str
+    # The connected account that its money goes to; None: the Stripe key's own.
+    stripe_account_id: str | None = None
+    slack_payments_channel: str | None = None
+    slack_approvals_channel: str | None = None
+    slack_admins: Sequence[str] = ()
+    slack_coaches: Sequence[str] = ()
 
 
 _CLUB = select(
@@ -37,7 +44,15 @@ _CLUB = select(
     Tenant.reply_to,
     Tenant.two_person_approval,
     Tenant.uid,
+    Tenant.stripe_account_id,
+    Tenant.slack_payments_channel,
+    Tenant.slack_approvals_channel,
+    Tenant.slack_admins,
+    Tenant.slack_coaches,
 ).order_by(Tenant.id)
+
+
+_Other = aliased(Tenant)
 
 
 async def all_clubs(conn: AsyncConnection) -> list[Club]:
@@ -55,6 +70,19 @@ async def club_by_id(conn: AsyncConnection, club_id: int) -> Club:
     if row is None:
         raise NotFoundError("There is no such club here.")
     return Club(*row)
+
+
+async def club_by_team(conn: AsyncConnection, team_id: str) -> Club | None:
+    """Return the club of a Slack workspace; a lone club that names no workspace comes for any."""
+    names_none = Tenant.slack_team_id.is_(None) & ~select(_Other.id).where(_Other.id != Tenant.id).exists()
+    row = (await conn.execute(_CLUB.where((Tenant.slack_team_id == team_id) | names_none))).one_or_none()
+    return None if row is None else Club(*row)
+
+
+async def club_by_account(conn: AsyncConnection, stripe_account_id: str) -> Club | None:
+    """Return the club whose connected Stripe account this is; None where it is no club's."""
+    row = (await conn.execute(_CLUB.where(Tenant.stripe_account_id == stripe_account_id))).one_or_none()
+    return None if row is None else Club(*row)
 
 
 async def choose_club(conn: AsyncConnection, name: str | None = None) -> Club:
@@ -99,9 +127,3 @@ async def change_club(
     if after:
         await conn.execute(update(Tenant).where(Tenant.id == club_id).values(after))
     return before, after
-
-
-async def only_club(conn: AsyncConnection) -> int | None:
-    """Return the id of the only club, or None where there are several: then it takes more to know whose it is."""
-    ids = list(await conn.scalars(select(Tenant.id).limit(2)))
-    return ids[0] if len(ids) == 1 else None

@@ -8,16 +8,18 @@ import psycopg
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.embedded_postgres import start_embedded
 from core.errors import SchemaOutdatedError
-from core.schema_version import head_revision
+from core.schema_version import head_revision, is_behind
 from core.settings import Settings
+from core.tenancy import current_tenant, enter_tenant, scope_statements
 
 PING_AFTER_SECONDS = 1.0
+_BOUND_TO, _UNKNOWN = "bound_to_tenant", -1
 
 
 def database_url(settings: Settings) -> URL:
@@ -29,50 +31,60 @@ def database_url(settings: Settings) -> URL:
 class Database:
     """A pool of connections. A unit of work is one connection in one transaction."""
 
-    def __init__(self, url: URL, *, pool_size: int = 10) -> None:
+    def __init__(self, url: URL, *, pool_size: int = 20) -> None:
         self.url = url
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
             max_overflow=10,
-            connect_args={"application_name": "sideline", "options": "-c timezone=UTC"},
+            # The one that was used last: PostgreSQL has prepared there what comes next.
+            pool_use_lifo=True,
+            # Whoever uses the engine itself opens transactions in words of its own, as `transaction` does.
+            isolation_level="AUTOCOMMIT",
+            # What a failed statement was given is people's data, and its error ends up in the log.
+            hide_parameters=True,
+            # Whatever is streamed is read to its end; planned for its first rows, it would take ten times as long.
+            connect_args={
+                "application_name": "sideline",
+                "options": "-c timezone=UTC -c cursor_tuple_fraction=1",
+            },
         )
         event.listen(self.engine.sync_engine.pool, "checkin", _note_use)
-        event.listen(self.engine.sync_engine.pool, "checkout", _ping_after_rest)
-        self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(self.engine.sync_engine.pool, "checkout", _make_ready)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection to look things up with: each statement on its own, with no transaction around them.
+        """Give a connection to look things up with, in a club's scope (`core.tenancy`) that club's rows alone.
 
-        What one statement sees of the others' changes is the same as in a transaction here, and the two round
-        trips of opening and closing one are saved.
+        Each statement is on its own, with no transaction around them: what one sees of the others' changes is the
+        same, and two round trips are saved.
         """
-        async with self._reader.connect() as connection:
+        async with self.engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def transaction(self, *, keep: bool = True) -> AsyncIterator[AsyncConnection]:
         """Open a transaction: committed when the block ends, rolled back when it raises.
 
-        Without `keep` it is rolled back in any case: what a dry run or a preview did is only looked at.
+        Without `keep` it is rolled back in any case: what a dry run or a preview did is only looked at. In a
+        club's scope (`core.tenancy`) it sees and writes that club's rows alone.
         """
         async with self.engine.begin() as connection:
+            await _send(connection, "begin")
             yield connection
             if not keep:
                 await connection.rollback()
 
     async def check_schema(self) -> None:
-        """Make sure that the schema is the one this program was written for.
+        """Make sure that the schema has what this program was written for; a newer one has.
 
         Raises:
             SchemaOutdatedError: otherwise, saying what to run.
         """
         found = await self._revision()
-        expected = head_revision()
-        if found != expected:
+        if is_behind(found):
             raise SchemaOutdatedError(
-                f"The database's schema is at {found or 'nothing yet'}, this version needs {expected}: "
+                f"The database's schema is at {found or 'nothing yet'}, this version needs {head_revision()}: "
                 "run `sideline migrate` first"
             )
 
@@ -97,6 +109,26 @@ class Database:
         await self.engine.dispose()
 
 
+async def bind_to_tenant(connection: AsyncConnection, tenant_id: int) -> None:
+    """Bind an open transaction to the club that it turned out to be for, and the work around it as well."""
+    enter_tenant(tenant_id)
+    await _send(connection, scope_statements(tenant_id, until_the_end_of="transaction"))
+
+
+async def _send(connection: AsyncConnection, statements: str) -> None:
+    """Send statements as they are: the driver would prepare them."""
+    wrapped = connection.sync_connection
+    raw = wrapped.connection.driver_connection if wrapped is not None else None
+    if raw is None:  # pragma: no cover - an open connection has both
+        raise RuntimeError("the connection is closed")
+    try:
+        await raw.execute(statements, prepare=False)
+    except psycopg.Error as error:
+        if raw.closed:
+            await connection.invalidate(error)
+        raise OperationalError(statements, None, error) from error
+
+
 def libpq_url(url: URL) -> str:
     """Return a URL as libpq and psycopg read it."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -106,7 +138,26 @@ def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info["used_at"] = time.monotonic()
 
 
-def _ping_after_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+def _make_ready(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Bind a connection to the club whose work this is, or to none, if it is not by its last work.
+
+    It stays bound when it goes back to the pool, so a single club costs no round trip. Every way to a connection
+    leads through here.
+
+    Raises:
+        DisconnectionError: it is dead; the pool then opens another one.
+    """
+    _ping_after_rest(connection, record)
+    wanted = current_tenant()
+    if record.info.get(_BOUND_TO) == wanted:
+        return
+    # Not known, should it fail half way.
+    record.info[_BOUND_TO] = _UNKNOWN
+    _run(connection, scope_statements(wanted, until_the_end_of="session"))
+    record.info[_BOUND_TO] = wanted
+
+
+def _ping_after_rest(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
     """See whether a connection that rested still lives, so that a restarted server costs nobody an error.
 
     One that was used a moment ago is not asked: under load that would be one round trip more for each request.
@@ -117,9 +168,13 @@ def _ping_after_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _
     rested = time.monotonic() - record.info.get("used_at", time.monotonic())
     if rested < PING_AFTER_SECONDS:
         return
+    _run(connection, "select 1")
+
+
+def _run(connection: DBAPIConnection, statements: str) -> None:
     try:
         cursor = connection.cursor()
-        cursor.execute("select 1")
+        cursor.execute(statements)
         cursor.close()
         connection.rollback()
     except psycopg.Error as error:

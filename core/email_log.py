@@ -9,11 +9,15 @@ down; the next mail that it takes clears the mark, and so does another address (
 
 from dataclasses import asdict, dataclass
 
+import structlog
 from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.models import EmailLog
 from core.models.statuses import EmailStatus, EmailType
+from core.traces import current_trace
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class NewAttempt:
     """What is known of an attempt when it is written down."""
 
     tenant_id: int
-    parent_id: int
+    # None for a sample that a colleague asked for.
+    parent_id: int | None
     email_type: EmailType
     to_address: str
     subject: str
@@ -67,7 +72,7 @@ class NewAttempt:
 
 async def add_attempt(conn: AsyncConnection, new: NewAttempt) -> int:
     """Write down an attempt and return its id."""
-    values = asdict(new) | {"order_ids": list(new.order_ids)}
+    values = asdict(new) | {"order_ids": list(new.order_ids), "trace": current_trace()}
     log_id = await conn.scalar(insert(EmailLog).values(values).returning(EmailLog.id))
     return int(log_id or 0)
 
@@ -93,7 +98,7 @@ _FINISH = text("""
     with finished as (
         update email_logs set status = cast(:status as text), error = cast(:error as text)
         where id = :id and status in ('sending', 'uncertain')
-        returning parent_id, to_address
+        returning parent_id, to_address, message_id
     ),
     marked as (
         update parents set
@@ -103,7 +108,7 @@ _FINISH = text("""
         where parents.id = finished.parent_id and lower(parents.email) = lower(finished.to_address)
             and (:is_refused or (cast(:status as text) = 'sent' and parents.email_problem is not null))
     )
-    select count(*) from finished
+    select message_id from finished
 """)
 
 
@@ -120,8 +125,10 @@ async def finish_attempt(
     `is_address_refused`: the mail server won't have the address for good; `error` holds its words.
     """
     told = {"id": log_id, "status": status.value, "error": error, "is_refused": is_address_refused}
-    finished: int | None = await conn.scalar(_FINISH, told)
-    return finished == 1
+    finished = (await conn.execute(_FINISH, told)).one_or_none()
+    if finished is not None:
+        log.info("mail_ended", email_log_id=log_id, status=status.value, message_id=finished.message_id)
+    return finished is not None
 
 
 async def give_up_on(conn: AsyncConnection, log_id: int) -> bool:

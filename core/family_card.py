@@ -1,14 +1,25 @@
 """What a coach sees when looking a player up: the family, what it owes, what it paid, when it was mailed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, exists, func, select, true, union_all
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
-from core.balances import OwedItem, item_name, orders_read_by, owed_around, player_name
+from core.balances import OwedItem, item_name, orders_around, orders_read_by, owed_items, player_name
 from core.errors import NotFoundError
 from core.manual_payments import HAND_METHODS
 from core.models import EmailLog, FamilyHold, Order, Parent, Payment, Player, Product, Team
@@ -95,17 +106,18 @@ class FamilyCard:
 
 
 async def load_family_card(conn: AsyncConnection, tenant_id: int, player_id: int) -> FamilyCard:
-    """Return a player's card, with three statements whatever the family's size.
+    """Return a player's card, with two statements whatever the family's size.
 
     Raises:
         NotFoundError: no such player in this club.
     """
-    row = (await conn.execute(_CARD, {"player_id": player_id, "tenant_id": tenant_id})).one_or_none()
+    asked = {"player_id": player_id, "tenant_id": tenant_id, "limit": PAYMENTS_SHOWN}
+    row = (await conn.execute(_CARD, asked)).one_or_none()
     if row is None:
         raise NotFoundError("That player isn't on the roster any more; please search again.")
-    items = await owed_around(conn, tenant_id, row.parent_id, player_id)
     # The player asked for comes first, the siblings after.
-    items.sort(key=lambda item: item.player_id != player_id)
+    owed = [OwedItem(*each) for each in await conn.execute(_OWED_AROUND, asked)]
+    items = sorted(owed, key=lambda item: item.player_id != player_id)
     mail = (
         None
         if row.mail_at is None
@@ -130,9 +142,57 @@ async def load_family_card(conn: AsyncConnection, tenant_id: int, player_id: int
         second_share_percent=row.second_share_percent,
         siblings=tuple(row.siblings or ()),
         items=tuple(items),
-        payments=await _paid_around(conn, tenant_id, row.parent_id, player_id),
+        payments=tuple(map(_paid_item, row.paid)),
         last_mail=mail,
         hold=None if row.hold_reason is None else Hold(row.hold_until, row.hold_reason),
+    )
+
+
+# Built once: composing them takes longer than PostgreSQL takes to answer.
+_named_parent = bindparam("parent_id", type_=BigInteger)
+_undone = aliased(Payment)
+_PAID_ITEMS = (
+    select(
+        Payment.id,
+        Payment.created_at,
+        player_name,
+        item_name,
+        Payment.amount_cents,
+        Order.currency,
+        Payment.method,
+        Payment.reference,
+        (Payment.method.in_(HAND_METHODS) & (Payment.amount_cents > 0)).label("is_by_hand"),
+    )
+    .join(Order, Order.id == Payment.order_id)
+    .join(Player, Player.id == Order.player_id)
+    .outerjoin(Product, Product.id == Order.product_id)
+    .where(
+        Order.tenant_id == bindparam("tenant_id"),
+        # What a person recorded and undid again never happened.
+        Payment.voids_payment_id.is_(None),
+        ~exists().where(_undone.voids_payment_id == Payment.id).correlate(Payment),
+    )
+    .order_by(Payment.created_at.desc(), Payment.id.desc())
+    .limit(bindparam("limit"))
+)
+_PAID = _PAID_ITEMS.where(Order.id.in_(orders_read_by(_named_parent)))
+_asked = aliased(Player)
+_payer = (
+    select(_asked.parent_id)
+    .where(_asked.id == bindparam("player_id"), _asked.tenant_id == bindparam("tenant_id"))
+    .scalar_subquery()
+)
+_around = orders_around(bindparam("player_id", type_=BigInteger), _payer)
+
+
+def _rows_of(statement: Select[Any]) -> ColumnElement[Any]:
+    """Return a statement's rows as one value, so that they come along with the card's."""
+    rows = statement.subquery()
+    row = func.json_build_array(*rows.c)
+    return (
+        select(func.coalesce(func.json_agg(row), literal_column("'[]'::json", JSON)))
+        .select_from(rows)
+        .scalar_subquery()
     )
 
 
@@ -144,7 +204,7 @@ def _card() -> Select[*tuple[Any, ...]]:
         .scalar_subquery()
     )
     last_mail = (
-        select(EmailLog)
+        select(EmailLog.created_at, EmailLog.email_type, EmailLog.status, EmailLog.to_address, EmailLog.error)
         .where(EmailLog.parent_id == Player.parent_id)
         .order_by(EmailLog.created_at.desc(), EmailLog.id.desc())
         .limit(1)
@@ -177,6 +237,7 @@ def _card() -> Select[*tuple[Any, ...]]:
             last_mail.c.error.label("mail_error"),
             FamilyHold.until.label("hold_until"),
             FamilyHold.reason.label("hold_reason"),
+            _rows_of(_PAID_ITEMS.where(Order.id.in_(_around))).label("paid"),
         )
         .join(Parent, Parent.id == Player.parent_id)
         .outerjoin(Team, Team.id == Player.team_id)
@@ -188,54 +249,19 @@ def _card() -> Select[*tuple[Any, ...]]:
     )
 
 
-# Built once: composing them takes longer than PostgreSQL takes to answer.
+# Two statements, because the driver takes one of more than 4,096 characters apart each time.
 _CARD = _card()
-_named_parent = bindparam("parent_id", type_=BigInteger)
-_undone = aliased(Payment)
-_PAID_ITEMS = (
-    select(
-        Payment.id,
-        Payment.created_at,
-        player_name,
-        item_name,
-        Payment.amount_cents,
-        Order.currency,
-        Payment.method,
-        Payment.reference,
-        (Payment.method.in_(HAND_METHODS) & (Payment.amount_cents > 0)).label("is_by_hand"),
-    )
-    .join(Order, Order.id == Payment.order_id)
-    .join(Player, Player.id == Order.player_id)
-    .outerjoin(Product, Product.id == Order.product_id)
-    .where(
-        Order.tenant_id == bindparam("tenant_id"),
-        # What a person recorded and undid again never happened.
-        Payment.voids_payment_id.is_(None),
-        ~exists().where(_undone.voids_payment_id == Payment.id).correlate(Payment),
-    )
-    .order_by(Payment.created_at.desc(), Payment.id.desc())
-    .limit(bindparam("limit"))
-)
-_PAID = _PAID_ITEMS.where(Order.id.in_(orders_read_by(_named_parent)))
-# Like what is owed around a player: the family's, and what the other guardian paid for this player.
-_PAID_AROUND = _PAID_ITEMS.where(
-    Order.id.in_(
-        union_all(
-            select(Order.id).where(Order.parent_id == _named_parent),
-            select(Order.id).where(Order.player_id == bindparam("player_id"), Order.parent_id != _named_parent),
-        )
-    )
-)
+_OWED_AROUND = owed_items(bindparam("tenant_id"), Order.id.in_(_around))
+# Dates come as text in what PostgreSQL made JSON of.
+_CREATED_AT = [field.name for field in fields(PaidItem)].index("created_at")
+
+
+def _paid_item(row: list[Any]) -> PaidItem:
+    row[_CREATED_AT] = datetime.fromisoformat(row[_CREATED_AT])
+    return PaidItem(*row)
 
 
 async def paid_items(conn: AsyncConnection, tenant_id: int, parent_id: int, limit: int) -> tuple[PaidItem, ...]:
     """Return a family's payments and refunds, the latest first."""
     named = {"tenant_id": tenant_id, "parent_id": parent_id, "limit": limit}
     return tuple(PaidItem(*row) for row in await conn.execute(_PAID, named))
-
-
-async def _paid_around(
-    conn: AsyncConnection, tenant_id: int, parent_id: int, player_id: int
-) -> tuple[PaidItem, ...]:
-    named = {"tenant_id": tenant_id, "parent_id": parent_id, "player_id": player_id, "limit": PAYMENTS_SHOWN}
-    return tuple(PaidItem(*row) for row in await conn.execute(_PAID_AROUND, named))

@@ -10,7 +10,8 @@ https://developers.google.com/workspace/gmail/api/guides/handle-errors.
 import asyncio
 import re
 from base64 import urlsafe_b64encode
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ SCOPE = "https://www.googleapis.com/auth/gmail.send"
 _PER_SECOND = 2.25
 _TIMEOUT = httpx.Timeout(20, read=120)
 # Google keeps idle connections for minutes: let go of ours sooner, so that a mail never meets a stale one.
-_LIMITS = httpx.Limits(max_connections=4, keepalive_expiry=25)
+_CONNECTIONS = 4
+_LIMITS = httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=25)
 # What a 403 says where it only means "later".
 _TOO_FAST = re.compile(r"rateLimitExceeded|quotaExceeded|dailyLimitExceeded", re.IGNORECASE)
 _ABOUT_RECIPIENT = re.compile(r"\bto header\b|\brecipient\b", re.IGNORECASE)
@@ -48,6 +50,7 @@ class GmailMailer:
         self._subject = subject
         self._pacer = pacer
         self._refreshing = asyncio.Lock()
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
         self._client = httpx.AsyncClient(base_url=api_base.rstrip("/"), timeout=_TIMEOUT, limits=_LIMITS)
 
     @classmethod
@@ -70,6 +73,13 @@ class GmailMailer:
             ) from None
         return cls(credentials, subject, pacer, api_base=api_base)
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until Gmail would take a message, at the pace that it asks for."""
+        async with self._turns:
+            await self._pacer.wait(f"gmail:{self._subject}", _PER_SECOND)
+            yield
+
     async def send(self, message: bytes, *, sender: str, recipient: str) -> str:  # noqa: ARG002 - both are in its headers
         """Hand one message over and return Gmail's id of it. Gmail reads the recipient from the message itself.
 
@@ -79,7 +89,6 @@ class GmailMailer:
                 where it is the recipient that Gmail will not have.
             MailUncertainError: the connection broke, or no answer came, after the request was on its way.
         """
-        await self._pacer.wait(f"gmail:{self._subject}", _PER_SECOND)
         body = {"raw": urlsafe_b64encode(message).decode()}
         answer = await self._post(body, await self._token())
         if answer.status_code == httpx.codes.UNAUTHORIZED:

@@ -6,10 +6,12 @@ late, again, or on another machine.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import orjson
 import procrastinate
 import psycopg
 import structlog
@@ -17,18 +19,23 @@ from procrastinate import BaseRetryStrategy, JobContext, PsycopgConnector, Retry
 from procrastinate.jobs import Job, Status
 from procrastinate.types import JSONDict
 from procrastinate.worker import Worker
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.database import Database, libpq_url
 from core.errors import MailRefusedError, NotFoundError, SidelineError, StripeRefusedError
+from core.job_tenants import JobTenants
 from core.models import JobFailure
 from core.references import new_reference
+from core.telemetry import PARENT, carried, span
+from core.tenancy import tenant_scope
+from core.traces import TRACE, current_trace, traced
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[..., Awaitable[None]]
+_CARRIED = {TRACE, PARENT}
 
 # What trying again can't mend.
 PERMANENT = (StripeRefusedError, MailRefusedError, NotFoundError, TypeError, KeyError)
@@ -36,6 +43,7 @@ MAX_ATTEMPTS = 12
 LONGEST_WAIT = timedelta(minutes=10)
 STALLED_AFTER_SECONDS = 30.0
 RESTART_PAUSE_SECONDS = 2.0
+BROKE_OFF = "The program stopped each time while it was doing this."
 
 # Sleeping jobs hold their slots, so mail, Slack and Stripe never wait for one another.
 QUEUES: Mapping[str, int] = {"mail": 8, "slack": 4, "stripe": 8, "upkeep": 1}
@@ -76,6 +84,27 @@ class CappedBackoff(BaseRetryStrategy):
         return RetryDecision(retry_at=datetime.now(UTC) + wait * random.uniform(1.0, 1.3))  # noqa: S311 - jitter
 
 
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What comes after a payment: its receipt, a notice, links to close at Stripe; all part of one trace."""
+
+    trace: str
+    payment_id: int
+    notice_id: int | None
+    link_ids: Sequence[str]
+
+
+# The queue's own function, which its library calls as well; here for jobs of several tasks at once.
+_DEFER = text("""
+    select procrastinate_defer_jobs_v1(array(
+        select cast(
+            row(queue, task, 0, null, null, args, cast(:at as timestamptz)) as procrastinate_job_to_defer_v1
+        )
+        from jsonb_to_recordset(cast(:jobs as jsonb)) as job (queue text, task text, args jsonb)
+    ))
+""")
+
+
 class JobQueue:
     """Everything that the product enqueues: one method a task, in the transaction it belongs to."""
 
@@ -83,9 +112,10 @@ class JobQueue:
         connector = PsycopgConnector(conninfo=libpq_url(url), min_size=1, max_size=6)
         self.app = procrastinate.App(connector=connector)
 
-    async def close_link(self, conn: AsyncConnection, stripe_payment_link_id: str) -> None:
-        """Close a link at Stripe."""
-        await self._defer(conn, "close_link", {"stripe_payment_link_id": stripe_payment_link_id})
+    async def close_links(self, conn: AsyncConnection, *stripe_payment_link_ids: str) -> None:
+        """Close links at Stripe."""
+        jobs: list[JSONDict] = [{"stripe_payment_link_id": link_id} for link_id in stripe_payment_link_ids]
+        await self._defer(conn, "close_link", *jobs)
 
     async def refund_payment(self, conn: AsyncConnection, refund_request_id: int) -> None:
         """Ask Stripe for a refund that somebody wants."""
@@ -107,13 +137,19 @@ class JobQueue:
         jobs: list[JSONDict] = [{"tenant_id": tenant_id} for tenant_id in tenant_ids]
         await self._defer(conn, "remind_club", *jobs)
 
-    async def send_receipts(self, conn: AsyncConnection, payment_id: int) -> None:
-        """Mail a payment's receipt, where the club sends them."""
-        await self._defer(conn, "send_receipts", {"payment_id": payment_id})
+    async def send_receipts(self, conn: AsyncConnection, *payment_ids: int) -> None:
+        """Mail payments' receipts, where the club sends them."""
+        jobs: list[JSONDict] = [{"payment_id": payment_id} for payment_id in payment_ids]
+        await self._defer(conn, "send_receipts", *jobs)
 
-    async def post_notice(self, conn: AsyncConnection, notice_id: int) -> None:
+    async def follow_up_payments(self, conn: AsyncConnection, payments: Sequence[FollowUp]) -> None:
+        """Do for each of these payments what comes after one, all enqueued with one statement."""
+        await self._enqueue(conn, [job for payment in payments for job in _jobs_after(payment)])
+
+    async def post_notices(self, conn: AsyncConnection, *notice_ids: int) -> None:
         """Tell the club's channel."""
-        await self._defer(conn, "post_notice", {"notice_id": notice_id})
+        jobs: list[JSONDict] = [{"notice_id": notice_id} for notice_id in notice_ids]
+        await self._defer(conn, "post_notice", *jobs)
 
     async def refresh_notice(self, conn: AsyncConnection, notice_id: int) -> None:
         """Bring a notice that was posted up to date."""
@@ -143,16 +179,36 @@ class JobQueue:
     async def _defer(
         self, conn: AsyncConnection, task: str, *jobs: JSONDict, after: timedelta | None = None
     ) -> None:
+        await self._enqueue(conn, [(task, job) for job in jobs], after=after)
+
+    async def _enqueue(
+        self, conn: AsyncConnection, jobs: Sequence[tuple[str, JSONDict]], *, after: timedelta | None = None
+    ) -> None:
         if not jobs:
             return
-        raw = (await conn.get_raw_connection()).driver_connection
-        deferrer = self.app.configure_task(
-            task,
-            queue=TASKS[task],
-            connection=raw,
-            schedule_at=None if after is None else datetime.now(UTC) + after,
-        )
-        await deferrer.batch_defer_async(*jobs)
+        shared = _carried_on()
+        # One with an id of its own is another request's than the one that happens to run here.
+        rows = [
+            {"queue": TASKS[task], "task": task, "args": given if TRACE in given else {**shared, **given}}
+            for task, given in jobs
+        ]
+        at = None if after is None else datetime.now(UTC) + after
+        await conn.execute(_DEFER, {"jobs": orjson.dumps(rows).decode(), "at": at})
+
+
+def _jobs_after(payment: FollowUp) -> Iterator[tuple[str, JSONDict]]:
+    trace = {TRACE: payment.trace}
+    for link_id in payment.link_ids:
+        yield "close_link", {"stripe_payment_link_id": link_id, **trace}
+    if payment.notice_id is not None:
+        yield "post_notice", {"notice_id": payment.notice_id, **trace}
+    yield "send_receipts", {"payment_id": payment.payment_id, **trace}
+
+
+def _carried_on() -> JSONDict:
+    """Return what every job takes along besides its own arguments: whose it is in the log, and its span."""
+    trace = current_trace()
+    return {**carried()} if trace is None else {TRACE: trace, **carried()}
 
 
 class WorkerState:
@@ -169,25 +225,36 @@ async def run_workers(
 
     `handlers` maps each name in `TASKS` to the function that does it.
     """
-    _register(queue.app, handlers)
+    _register(queue.app, handlers, database)
     state = state or WorkerState()
     while True:
         try:
-            async with queue.app.open_async():
-                state.is_running = True
-                async with asyncio.TaskGroup() as group:
-                    for name, concurrency in QUEUES.items():
-                        group.create_task(_run_worker(queue.app, database, name, concurrency))
+            # A task of its own: a group that breaks off counts as a cancellation of the task it is in.
+            await asyncio.create_task(_run_once(queue, database, state))
         except* (psycopg.Error, procrastinate.exceptions.ProcrastinateException, OSError) as errors:
             log.warning("workers_stopped", error=repr(errors.exceptions[0]))
         finally:
             state.is_running = False
+        if (this := asyncio.current_task()) and this.cancelling():
+            # Told to stop while the workers broke off: the group raised their errors, and forgot about that.
+            raise asyncio.CancelledError
         await asyncio.sleep(RESTART_PAUSE_SECONDS)
 
 
+async def _run_once(queue: JobQueue, database: Database, state: WorkerState) -> None:
+    """Run the workers until cancelled, or until one of them breaks off."""
+    async with queue.app.open_async():
+        state.is_running = True
+        async with asyncio.TaskGroup() as group:
+            for name, concurrency in QUEUES.items():
+                group.create_task(_run_worker(queue.app, database, name, concurrency))
+
+
 async def _run_worker(app: procrastinate.App, database: Database, name: str, concurrency: int) -> None:
-    async def keep_errors(call_next: Callable[[], Awaitable[Any]], context: JobContext, _: Worker) -> object:
-        return await _run_job(database, call_next, context)
+    tenants = JobTenants(database)
+
+    async def in_scope(call_next: Callable[[], Awaitable[Any]], context: JobContext, _: Worker) -> object:
+        return await _run_job(database, tenants, call_next, context)
 
     await app.run_worker_async(
         queues=[name],
@@ -195,7 +262,7 @@ async def _run_worker(app: procrastinate.App, database: Database, name: str, con
         concurrency=concurrency,
         install_signal_handlers=False,
         delete_jobs="successful",
-        worker_middleware=[keep_errors],
+        worker_middleware=[in_scope],
         shutdown_graceful_timeout=20,
         # New jobs are notified of at once; this is for those that wait for their time.
         fetch_job_polling_interval=1.0,
@@ -204,47 +271,80 @@ async def _run_worker(app: procrastinate.App, database: Database, name: str, con
     raise ConnectionError(f"the worker of queue {name} stopped")
 
 
-async def _run_job(database: Database, call_next: Callable[[], Awaitable[Any]], context: JobContext) -> object:
-    """Run a job; what it raises is kept under a reference that the log shows too, and raised again."""
-    job = context.job
-    with structlog.contextvars.bound_contextvars(job_id=job.id, task=job.task_name):
+async def _run_job(
+    database: Database, tenants: JobTenants, call_next: Callable[[], Awaitable[Any]], context: JobContext
+) -> object:
+    """Run a job in its club's scope; what it raises is raised, and kept under a reference that the log has too."""
+    job, tenant_id = context.job, None
+    parent = str(job.task_kwargs[PARENT]) if PARENT in job.task_kwargs else None
+    with (
+        traced(str(job.task_kwargs.get(TRACE) or f"job-{job.id}")),
+        structlog.contextvars.bound_contextvars(job_id=job.id, task=job.task_name),
+    ):
         try:
-            return await call_next()
+            tenant_id = await tenants.tenant_of(job.task_name, job.task_kwargs)
+            with tenant_scope(tenant_id), span(f"job {job.task_name}", parent, queue=job.queue):
+                return await call_next()
         except Exception as error:
-            reference = new_reference()
-            log.warning("job_failed", reference=reference, exc_info=not isinstance(error, SidelineError))
-            async with database.transaction() as conn:
-                await conn.execute(
-                    insert(JobFailure).values(
-                        job_id=job.id,
-                        task=job.task_name,
-                        attempt=job.attempts + 1,
-                        reference=reference,
-                        error=f"{type(error).__name__}: {error}",
-                    )
-                )
+            await _keep_failure(database, job, tenant_id, error)
             raise
 
 
-def _register(app: procrastinate.App, handlers: Mapping[str, Handler]) -> None:
-    for name, handler in handlers.items():
+async def _keep_failure(
+    database: Database, job: Job, tenant_id: int | None, error: Exception | None = None
+) -> None:
+    """Write down why a job failed, under a reference that the log shows too; no error: its process died."""
+    reference = new_reference()
+    is_expected = error is None or isinstance(error, SidelineError)
+    log.warning("job_failed", reference=reference, exc_info=None if is_expected else error)
+    words = BROKE_OFF if error is None else str(error)
+    async with database.transaction() as conn:
+        await conn.execute(
+            insert(JobFailure).values(
+                tenant_id=tenant_id,
+                job_id=job.id,
+                task=job.task_name,
+                attempt=job.attempts + 1,
+                reference=reference,
+                error=words if error is None else f"{type(error).__name__}: {words}",
+                words=words if is_expected else None,
+            )
+        )
+
+
+def _register(app: procrastinate.App, handlers: Mapping[str, Handler], database: Database) -> None:
+    for name, given in handlers.items():
+        handler = _without_carried(given)
         if name in PERIODIC:
             # No retry: the next time comes anyway, and a lock on the queue does not go with it.
             app.periodic(cron=PERIODIC[name])(app.task(name=name, queue=TASKS[name], queueing_lock=name)(handler))
         else:
             app.task(name=name, queue=TASKS[name], retry=CappedBackoff())(handler)
-    rescue = app.task(name="rescue_stalled", queue="upkeep", queueing_lock="rescue_stalled", pass_context=True)(
-        _rescue_stalled
-    )
-    app.periodic(cron="* * * * *")(rescue)
+
+    async def rescue(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - a periodic task gets it
+        await _rescue_stalled(database, context)
+
+    rescuing = app.task(name="rescue_stalled", queue="upkeep", queueing_lock="rescue_stalled", pass_context=True)
+    app.periodic(cron="* * * * *")(rescuing(rescue))
 
 
-async def _rescue_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - a periodic task gets it
+def _without_carried(handler: Handler) -> Handler:
+    """Return a task that keeps to itself what the job took along."""
+
+    async def run(**arguments: Any) -> None:  # noqa: ANN401 - each task has its own
+        await handler(**{name: value for name, value in arguments.items() if name not in _CARRIED})
+
+    return run
+
+
+async def _rescue_stalled(database: Database, context: JobContext) -> None:
     """Give the jobs of workers that died back to the queue; without this they stay `doing` for ever."""
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS):
         try:
             if job.attempts + 1 >= MAX_ATTEMPTS:
+                tenant_id = await JobTenants(database).tenant_of(job.task_name, job.task_kwargs)
+                await _keep_failure(database, job, tenant_id)
                 await manager.finish_job(job, Status.FAILED, delete_job=False)
             else:
                 await manager.retry_job(job)

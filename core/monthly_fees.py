@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +18,7 @@ from core.models.statuses import Category, ContractStatus, OrderStatus
 from core.money import format_money, format_money_short
 from core.proration import month_charge
 
+TAKEN_OFF = "this month was taken off the list; charge it from the card if it is owed after all"
 _PERIOD = re.compile(r"^(\d{4})-(0[1-9]|1[0-2])\Z", re.ASCII)
 
 
@@ -81,6 +82,7 @@ async def bill_monthly(
     One product a price tier and month is made where missing; the order keeps its own amount. A contract signed
     in that very month is charged by days unless `prorate` is off. Players billed before for this month are left
     as they are, whatever their fee is now: a first payment's click may have been the first to bill the month.
+    Those whose month was taken off the list stay without it and are named.
 
     Raises:
         InvalidInputError: where `period` is not `YYYY-MM`.
@@ -89,13 +91,15 @@ async def bill_monthly(
     # Before looking at who is billed: a parent's click on a first payment may bill the same month right now.
     await lock_billing(conn, club.id)
     players = await _billable_players(conn, club.id)
-    already = await _already_billed(conn, club.id, period)
+    already, taken_off = await _billed_before(conn, club.id, period)
     tiers = await make_tiers(conn, club, period, {player.fee_cents for player in players if player.fee_cents})
     wanted, problems = list[NewOrder](), list[NotCharged]()
     for player in players:
         if player.id in already:
             continue
-        if player.fee_cents is None:
+        if player.id in taken_off:
+            problems.append(NotCharged(player.name, TAKEN_OFF))
+        elif player.fee_cents is None:
             problems.append(NotCharged(player.name, "no monthly fee set; add it in the roster"))
         elif player.contract_date and player.contract_date > _last_day(month):
             problems.append(NotCharged(player.name, f"the contract begins later, on {player.contract_date}"))
@@ -164,20 +168,18 @@ async def _billable_players(conn: AsyncConnection, tenant_id: int) -> list[Billa
     return [BillablePlayer(*row) for row in rows]
 
 
-async def _already_billed(conn: AsyncConnection, tenant_id: int, period: str) -> set[int]:
-    """Return the players who have an order for this month."""
-    billed = await conn.scalars(
-        select(Order.player_id)
+async def _billed_before(conn: AsyncConnection, tenant_id: int, period: str) -> tuple[set[int], set[int]]:
+    """Return the players who have an order for this month, and those who have only canceled ones."""
+    rows = await conn.execute(
+        select(Order.player_id, func.bool_and(Order.status == OrderStatus.CANCELED))
         .join(Product, Product.id == Order.product_id)
-        .where(
-            Order.tenant_id == tenant_id,
-            Order.status != OrderStatus.CANCELED,
-            Product.category == Category.MONTHLY,
-            Product.period == period,
-        )
-        .distinct()
+        .where(Order.tenant_id == tenant_id, Product.category == Category.MONTHLY, Product.period == period)
+        .group_by(Order.player_id)
     )
-    return set(billed)
+    billed, taken_off = set[int](), set[int]()
+    for player_id, is_canceled in rows:
+        (taken_off if is_canceled else billed).add(player_id)
+    return billed, taken_off
 
 
 def _in_words(month: date) -> str:

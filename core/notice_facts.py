@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +14,8 @@ from core.models.statuses import NoticeStatus
 from core.notices import NoticeKind
 from core.refunds import RefundOffer, load_refund_offer
 from core.unmatched import Unmatched, likely_orders, load_unmatched
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ async def finish_notice(conn: AsyncConnection, notice_id: int, *, channel: str, 
         .where(Notice.id == notice_id)
         .values(status=NoticeStatus.SENT, slack_channel=channel, slack_ts=ts, error=None)
     )
+    log.info("notice_posted", notice_id=notice_id, channel=channel)
 
 
 async def release_notice(conn: AsyncConnection, notice_id: int, error: str, *, for_good: bool) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.jobs import JobQueue
 from core.models import Notice
+from core.traces import current_trace
 
 
 class NoticeKind(StrEnum):
@@ -49,7 +50,7 @@ class NoticeKind(StrEnum):
 # Built once: it runs for every payment.
 _ADD = (
     upsert(Notice)
-    .values({name: bindparam(name) for name in ("tenant_id", "kind", "key", "facts")})
+    .values({name: bindparam(name) for name in ("tenant_id", "kind", "key", "facts", "trace")})
     .on_conflict_do_nothing()
     .returning(Notice.id)
 )
@@ -59,7 +60,8 @@ async def announce(
     conn: AsyncConnection, jobs: JobQueue, tenant_id: int, kind: NoticeKind, key: str, facts: dict[str, Any]
 ) -> None:
     """Have the channel told of a fact; a fact whose key was announced before is not told again."""
-    new = {"tenant_id": tenant_id, "kind": kind.value, "key": f"{kind}:{key}", "facts": facts}
+    new: dict[str, Any] = {"tenant_id": tenant_id, "kind": kind.value, "key": f"{kind}:{key}", "facts": facts}
+    new["trace"] = current_trace()
     notice_id = await conn.scalar(_ADD, new)
     if notice_id is not None:
-        await jobs.post_notice(conn, notice_id)
+        await jobs.post_notices(conn, notice_id)

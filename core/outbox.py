@@ -136,6 +136,10 @@ class Outbox:
 
     async def send(self, email_log_id: int) -> None:
         """Send a queued mail (the background's task). Whatever happens, it goes out at most once."""
+        async with self._mailer.turn():
+            await self._send(email_log_id)
+
+    async def _send(self, email_log_id: int) -> None:
         message_id = self._mailer.new_message_id()
         async with self._database.transaction() as conn:
             attempt = await claim_attempt(conn, email_log_id, message_id)

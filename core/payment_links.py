@@ -200,8 +200,7 @@ class PaymentLinks:
         marked = {"order_id": order.id, "now": self._clock(), "closes": closes, "paid_link_id": paid_link_id}
         stripe_ids = await conn.scalars(_MARK_PAID, marked)
         if closes:
-            for stripe_id in {*stripe_ids, paid_link_id} - {None}:
-                await self._jobs.close_link(conn, stripe_id)
+            await self._jobs.close_links(conn, *({*stripe_ids, paid_link_id} - {None}))
 
     async def close_link(self, stripe_payment_link_id: str) -> None:
         """Close a link at Stripe and write down that it is; doing it again changes nothing.
@@ -346,7 +345,7 @@ class PaymentLinks:
             )
             .on_conflict_do_nothing()
         )
-        await self._jobs.close_link(conn, stripe_link_id)
+        await self._jobs.close_links(conn, stripe_link_id)
 
     def _stripe(self) -> StripeGateway:
         if self._gateway is None:

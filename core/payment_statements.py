@@ -65,6 +65,16 @@ RECORD_PAYMENT = text(f"""
         from stripe_refunds
         where stripe_payment_intent_id = cast(:payment_intent_id as text) and status = 'succeeded'
         on conflict do nothing
+    ),
+    waited as (
+        update stripe_events set outcome = 'applied'
+        where outcome = 'unmatched' and id in (
+            select unnest(waiting_event_ids) from stripe_refunds
+            where stripe_payment_intent_id = cast(:payment_intent_id as text)
+            union all
+            select unnest(waiting_event_ids) from stripe_disputes
+            where stripe_payment_intent_id = cast(:payment_intent_id as text)
+        )
     )
     select id from payment
 """)

@@ -99,10 +99,10 @@ _FOUND = """
 _BY_BEGINNINGS = text(
     f"""
     with whole as materialized (
-        select player_id from player_search
+        select player_id from searchable_players
         where tenant_id = :tenant_id and document @@ cast(:whole as tsquery)
     ), begun as materialized (
-        select player_id from player_search
+        select player_id from searchable_players
         where tenant_id = :tenant_id and document @@ cast(:begun as tsquery)
     ), found as (
         (select player_id from whole limit 60) union (select player_id from begun limit 100)
@@ -113,10 +113,10 @@ _BY_BEGINNINGS = text(
 _BY_MEANING = text(
     f"""
     with likely as materialized (
-        select player_id from player_search
+        select player_id from searchable_players
         where tenant_id = :tenant_id and document @@ cast(:likely as tsquery)
     ), partly as materialized (
-        select player_id from player_search
+        select player_id from searchable_players
         where tenant_id = :tenant_id and document @@ cast(:partly as tsquery)
     ), found as (
         (select player_id from likely limit 200)

@@ -5,7 +5,8 @@ as there is only one club here, money that came in since it was set up and names
 would have asked whose it is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from core.models import Tenant
 from core.reconcile_findings import Difference, FindingKind
 from core.stripe_events import HANDLERS
 from core.stripe_reading import StripeReader
+from core.tenancy import tenant_scope
 
 Json = dict[str, Any]
 
@@ -111,7 +113,7 @@ class MissedEvents:
             StripeUnavailableError, StripeRefusedError
         """
         missed = Missed()
-        async with self._database.transaction() as conn:
+        async with self._of_all_clubs() as conn:
             own_since = await _only_club_since(conn, scope.tenant_id)
         async for events in self._stripe.event_pages(list(HANDLERS), scope.since, scope.until):
             missed.looked_at["events"] += len(events)
@@ -154,15 +156,22 @@ class MissedEvents:
             if f"{refund['id']}:{refund['status']}" not in known and refund["id"] not in covered
         ]
 
+    @asynccontextmanager
+    async def _of_all_clubs(self) -> AsyncIterator[AsyncConnection]:
+        """Look at all clubs: several may share one Stripe account, and what is another's is not missing here."""
+        with tenant_scope(None):
+            async with self._database.transaction() as conn:
+                yield conn
+
     async def _known(self, statement: TextClause, ids: list[str], **named: object) -> set[str]:
-        async with self._database.transaction() as conn:
+        async with self._of_all_clubs() as conn:
             return set(await conn.scalars(statement, {"ids": ids, **named}))
 
     async def _add(self, missed: Missed, scope: Scope, own_since: datetime | None, told: Sequence[_Told]) -> None:
         """Keep what is this club's."""
         if not told:
             return
-        async with self._database.transaction() as conn:
+        async with self._of_all_clubs() as conn:
             owners = await _owners(conn, [each.subject for each in told])
         for each, owner in zip(told, owners, strict=True):
             missed.covered.add(str(each.subject.get("id")))
@@ -174,10 +183,13 @@ class MissedEvents:
 
 
 async def _only_club_since(conn: AsyncConnection, tenant_id: int) -> datetime | None:
-    """Return when the club was set up; None where there are others beside it."""
+    """Return when the club was set up; None where there are others beside it on its Stripe account."""
+    account = select(Tenant.stripe_account_id).where(Tenant.id == tenant_id).scalar_subquery()
     row = (
         await conn.execute(
-            select(func.count(), func.min(Tenant.created_at).filter(Tenant.id == tenant_id)).select_from(Tenant)
+            select(func.count(), func.min(Tenant.created_at).filter(Tenant.id == tenant_id))
+            .select_from(Tenant)
+            .where(Tenant.stripe_account_id.is_not_distinct_from(account))
         )
     ).one()
     return row[1] if row[0] == 1 else None

@@ -25,6 +25,7 @@ _STILL_OWES = (
     "The second guardian of {name} still has open orders and was not replaced; "
     "settle them, or use `sideline guardian remove --move-orders`"
 )
+_LONGEST_REASON = 400
 _NO_ONE_TO_SHARE = "The share of {name}'s fees was left out: there is no second guardian; fill in Parent 2 Email"
 
 
@@ -34,6 +35,11 @@ class RowProblem:
 
     line: int
     reason: str
+
+    def __post_init__(self) -> None:
+        """Leave nothing in the reason that could steer the terminal it is shown on: it quotes the file."""
+        shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in self.reason[:_LONGEST_REASON])
+        object.__setattr__(self, "reason", shown)
 
 
 @dataclass(frozen=True, slots=True)

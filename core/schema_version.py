@@ -29,6 +29,15 @@ def head_revision() -> str:
     return head
 
 
+def is_behind(found: str | None) -> bool:
+    """Say whether a database's revision is older than what this program needs.
+
+    A newer one is no obstacle: while an upgrade is being rolled out, the version before runs on the new schema
+    (docs/deploy.md). Revisions are numbers of one length.
+    """
+    return found is None or found < head_revision()
+
+
 def migrate(url: URL, revision: str = "head") -> None:
     """Bring the database at `url` to `revision`, up or down.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import URL
 
 from core.backfill import Backfill
+from core.blast_sample import BlastSamples
 from core.blast_sender import BlastSender
 from core.blasts import Blasts
 from core.clock import Clock, system_clock
@@ -34,6 +35,7 @@ from core.rendering import MailRenderer, build_environment
 from core.repairs import CheckoutUrls
 from core.settings import Settings
 from core.smtp import SmtpMailer
+from core.stripe_accounts import StripeAccounts
 from core.stripe_events import StripeEvents
 from core.stripe_gateway import StripeGateway
 from core.tokens import FamilyLinks
@@ -61,6 +63,7 @@ class Services:
     search: PlayerSearch
     receipts: Receipts
     outbox: Outbox
+    blast_samples: BlastSamples
     first_payments: FirstPayments
     tournament_minting: TournamentMinting
     blasts: Blasts
@@ -114,10 +117,10 @@ def build_services(settings: Settings, url: URL, *, clock: Clock = system_clock)
     database = Database(url)
     jobs = JobQueue(url)
     pacer = Pacer(database)
-    gateway = _gateway(settings, pacer)
+    gateway = _gateway(settings, pacer, database)
     environment = build_environment()
     mailer = Mailer(_transport(settings, pacer), MailRenderer(environment), settings.mail_from)
-    family_links = FamilyLinks(settings.base_url, settings.signing_key)
+    family_links = FamilyLinks(settings.base_url, settings.signing_keys)
     mails = FamilyMails(family_links, clock)
     payment_links = PaymentLinks(database, gateway, jobs, clock)
     stripe_events = StripeEvents(database, jobs, payment_links, clock)
@@ -146,6 +149,7 @@ def build_services(settings: Settings, url: URL, *, clock: Clock = system_clock)
         search=PlayerSearch(),
         receipts=receipts,
         outbox=Outbox(database, jobs, mailer, mails, receipts, clock),
+        blast_samples=BlastSamples(database, mailer, mails),
         first_payments=first_payments,
         tournament_minting=TournamentMinting(database, backfill),
         blasts=blasts,
@@ -163,11 +167,12 @@ def build_services(settings: Settings, url: URL, *, clock: Clock = system_clock)
     )
 
 
-def _gateway(settings: Settings, pacer: Pacer) -> StripeGateway | None:
+def _gateway(settings: Settings, pacer: Pacer, database: Database) -> StripeGateway | None:
     if settings.stripe_secret_key is None:
         return None
     key = settings.stripe_secret_key.get_secret_value()
-    return StripeGateway(key, pacer, api_base=settings.stripe_api_base)
+    accounts = StripeAccounts(database)
+    return StripeGateway(key, pacer, api_base=settings.stripe_api_base, account_of_club=accounts.current)
 
 
 def _transport(settings: Settings, pacer: Pacer) -> Transport | None:

@@ -3,6 +3,7 @@
 import re
 import secrets
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -51,6 +52,16 @@ def _are_people(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _are_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        try:
+            ip_network(entry)
+        except ValueError:
+            message = f"“{entry}” is no address or network of a proxy; those look like 10.0.0.7 or 10.0.0.0/8"
+            raise ValueError(message) from None
+    return value
+
+
 def _is_channel(value: str | None) -> str | None:
     if value is not None and not _CHANNEL.match(value):
         message = f"“{value}” is no channel's id; those look like C0123ABCD (at the end of the channel's details)"
@@ -69,6 +80,7 @@ _PERSON = re.compile(r"[UWS][A-Z0-9]+\Z")
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]+\Z")
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Blankable = BeforeValidator(_blank_is_unset)
+Networks = Annotated[tuple[str, ...], NoDecode, AfterValidator(_are_networks), BeforeValidator(_split)]
 People = Annotated[tuple[str, ...], NoDecode, AfterValidator(_are_people), BeforeValidator(_split)]
 Channel = Annotated[str | None, AfterValidator(_is_channel), Blankable]
 
@@ -92,6 +104,7 @@ class Settings(BaseSettings):
     sideline_data_dir: Path = default_data_dir()
     public_url: Annotated[str, _starts_with("http://", "https://")] = "http://127.0.0.1:8000"
     secret_key: Annotated[SecretStr | None, Blankable] = None
+    trusted_proxies: Networks = ("127.0.0.1", "::1")
     admin_api_token: CommaSeparated = ()
 
     stripe_secret_key: Annotated[SecretStr | None, AfterValidator(_no_publishable_key), Blankable] = None
@@ -101,6 +114,8 @@ class Settings(BaseSettings):
     slack_bot_token: Annotated[SecretStr | None, Blankable] = None
     slack_signing_secret: Annotated[SecretStr | None, Blankable] = None
     slack_app_token: Annotated[SecretStr | None, Blankable] = None
+    slack_client_id: Annotated[str | None, Blankable] = None
+    slack_client_secret: Annotated[SecretStr | None, Blankable] = None
     slack_api_base_url: Annotated[str, _starts_with("http://", "https://")] = "https://slack.com/api/"
     slack_payments_channel: Channel = None
     slack_approvals_channel: Channel = None
@@ -111,6 +126,9 @@ class Settings(BaseSettings):
     gmail_service_account_file: Annotated[Path | None, Blankable] = None
     gmail_api_base: Annotated[str, _starts_with("http://", "https://")] = "https://gmail.googleapis.com"
     mail_from: Annotated[str | None, Blankable] = None
+
+    sentry_dsn: Annotated[SecretStr | None, Blankable] = None
+    otel_exporter_otlp_endpoint: Annotated[str | None, Blankable] = None
 
     @model_validator(mode="after")
     def _belongs_together(self) -> "Settings":
@@ -124,8 +142,18 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SLACK_SIGNING_SECRET: needed with SLACK_BOT_TOKEN; see the Slack app's Basic Information"
             )
+        self._check_install()
         self._check_mail()
         return self
+
+    def _check_install(self) -> None:
+        if (self.slack_client_id is None) != (self.slack_client_secret is None):
+            missing = "SLACK_CLIENT_ID" if self.slack_client_id is None else "SLACK_CLIENT_SECRET"
+            raise ValueError(f"{missing}: both or neither; see the Slack app's Basic Information")
+        if self.slack_client_id and not (self.slack_signing_secret or self.slack_app_token):
+            raise ValueError(
+                "SLACK_SIGNING_SECRET: needed with SLACK_CLIENT_ID; see the Slack app's Basic Information"
+            )
 
     def _check_mail(self) -> None:
         if self.smtp_url and self.gmail_service_account_file:
@@ -154,6 +182,11 @@ class Settings(BaseSettings):
         return self.public_url.rstrip("/")
 
     @property
+    def is_slack_on(self) -> bool:
+        """Whether there is a bot token, or workspaces may bring their own by installing the app."""
+        return self.slack_bot_token is not None or self.slack_client_id is not None
+
+    @property
     def approvals_channel(self) -> str | None:
         """Where blasts are approved: the payments channel unless told otherwise."""
         return self.slack_approvals_channel or self.slack_payments_channel
@@ -166,8 +199,18 @@ class Settings(BaseSettings):
         return (url.port if is_local else None) or 8000
 
     @cached_property
+    def signing_keys(self) -> tuple[str, ...]:
+        """The keys in `SECRET_KEY`, the one to sign and encrypt with first; the others are still read.
+
+        A key with commas in it goes on as it is: it stays the last to be read.
+        """
+        given = self.signing_key
+        keys = tuple(part.strip() for part in given.split(",") if part.strip())
+        return keys if len(keys) == 1 and keys[0] == given else (*keys, given)
+
+    @cached_property
     def signing_key(self) -> str:
-        """The key that signs parents' links: `SECRET_KEY`, or one generated once into the data folder."""
+        """What `SECRET_KEY` holds or, where it is unset, a key generated once into the data folder."""
         if self.secret_key is not None:
             return self.secret_key.get_secret_value()
         file = self.sideline_data_dir / "secret_key"

@@ -10,7 +10,7 @@ import re
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -67,6 +67,7 @@ class SmtpMailer:
         self._server = server
         self._timeout = timeout
         self._slots = asyncio.Semaphore(connections)
+        self._turns = asyncio.Semaphore(connections)
         self._idle: list[tuple[SMTP, float]] = []
         self._hello_name: str | None = None
         self._is_closed = False
@@ -82,6 +83,10 @@ class SmtpMailer:
             SettingsError: where it is something else.
         """
         return cls(_read_url(url), connections=connections, timeout=timeout)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait until a connection is free for a message, or may be opened for it."""
+        return self._turns
 
     async def send(self, message: bytes, *, sender: str, recipient: str) -> str:
         """Hand one message over and return the server's answer.

@@ -16,7 +16,7 @@ from core.payments import (
 )
 from core.stripe_context import EventContext
 from core.stripe_objects import CheckoutSession
-from core.stripe_returns import catch_up_on_disputes
+from core.stripe_returns import catch_up_on_returns
 from core.unmatched import keep_unmatched
 
 
@@ -57,6 +57,7 @@ async def on_session_expired(context: EventContext, session: CheckoutSession) ->
 async def _on_completed(context: EventContext, session: CheckoutSession, method: PaymentMethod) -> EventOutcome:
     named = named_in(session)
     order = await lock_named_order(context.conn, session.payment_key, named.order_id, named.tenant_id)
+    order = await context.own(order)
     if order is None:
         order = await _order(context, session)
     # Money in another currency can't be set against the order: somebody has to look at it.
@@ -96,8 +97,7 @@ async def take_payment(
         facts["over_cents"] = -change.balance_cents
     await announce(context.conn, context.jobs, order.tenant_id, kind, session.payment_key, facts)
     await context.jobs.send_receipts(context.conn, payment_id)
-    if change.after is OrderStatus.DISPUTED:
-        await catch_up_on_disputes(context.conn, context.jobs, order, session.payment_key)
+    await catch_up_on_returns(context.conn, context.jobs, order, session.payment_key)
 
 
 async def _note_processing(context: EventContext, order: LockedOrder, session: CheckoutSession) -> EventOutcome:
@@ -113,7 +113,7 @@ async def _note_processing(context: EventContext, order: LockedOrder, session: C
 
 async def _order(context: EventContext, session: CheckoutSession) -> LockedOrder | None:
     order_id = await order_of_session(context.conn, session)
-    return None if order_id is None else await lock_order(context.conn, order_id)
+    return None if order_id is None else await context.own(await lock_order(context.conn, order_id))
 
 
 async def _record(

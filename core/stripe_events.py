@@ -5,9 +5,8 @@ event's id is the primary key, so a copy changes nothing; what is told is writte
 statuses are derived, so the order of telling changes nothing either.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,13 +15,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock
-from core.club import only_club
 from core.database import Database
 from core.jobs import JobQueue
 from core.models import StripeEvent
 from core.models.statuses import EventOutcome
 from core.notices import NoticeKind, announce
 from core.payment_links import PaymentLinks
+from core.plain_payments import PlainPayments, Settled, read_plain
 from core.stripe_checkout import (
     on_session_completed,
     on_session_expired,
@@ -30,8 +29,9 @@ from core.stripe_checkout import (
     on_session_settled,
 )
 from core.stripe_context import EventContext
-from core.stripe_objects import CheckoutSession, Dispute, Refund
+from core.stripe_objects import CheckoutSession, Dispute, Envelope, Refund
 from core.stripe_returns import on_dispute, on_refund
+from core.tenancy import TENANT_ROLE, TENANT_SETTING, current_tenant, enter_tenant, tenant_scope
 
 Apply = Callable[[EventContext, Any], Awaitable[EventOutcome]]
 
@@ -58,15 +58,6 @@ HANDLERS: Mapping[str, tuple[type[BaseModel], Apply]] = {
 }
 
 
-class _Data(BaseModel):
-    object: dict[str, Any]
-
-
-class _Envelope(BaseModel):
-    created: datetime
-    data: _Data
-
-
 # Written out because it runs for every event. One that failed before is taken in again.
 _STORE = text("""
     insert into stripe_events as known (id, type, payload, received_at, processed_at, outcome)
@@ -74,6 +65,17 @@ _STORE = text("""
     on conflict (id) do update set processed_at = :now, outcome = 'applied', error = null
     where known.outcome = 'failed'
     returning id
+""")
+
+# Where one club alone has the account, the transaction is bound to it in the same round trip.
+_CLUBS_OF_ACCOUNT = text(f"""
+    select clubs.ids, case when cardinality(clubs.ids) = 1 then
+        set_config('role', '{TENANT_ROLE}', true) || set_config('{TENANT_SETTING}', clubs.ids[1]::text, true)
+    end
+    from (
+        select array_agg(id) as ids from tenants
+        where stripe_account_id is not distinct from cast(:account as text)
+    ) as clubs
 """)
 
 
@@ -85,6 +87,7 @@ class StripeEvents:
         self._jobs = jobs
         self._links = links
         self._clock = clock
+        self._plain = PlainPayments(database, jobs, clock)
 
     async def ingest(self, event: dict[str, Any], raw: bytes) -> Ingested:
         """Store a verified event and apply it; both are committed when this returns.
@@ -92,6 +95,15 @@ class StripeEvents:
         An event that can't be read is kept as `failed`: hearing it again won't help. Whatever else goes wrong
         leaves it as `failed` too but is raised, so that Stripe delivers it again, and then it is applied.
         """
+        # What comes together belongs to several clubs; work for one of them (a repair) goes its own way.
+        plain = read_plain(event, raw) if current_tenant() is None else None
+        settled = await self._plain.settle(plain) if plain else None
+        if settled in {Settled.APPLIED, Settled.KNOWN}:
+            return Ingested(EventOutcome.APPLIED if settled is Settled.APPLIED else None)
+        with tenant_scope(current_tenant()):
+            return await self._ingest(event, raw)
+
+    async def _ingest(self, event: dict[str, Any], raw: bytes) -> Ingested:
         try:
             async with self._database.transaction() as conn:
                 if not await self._store(conn, event, raw):
@@ -114,8 +126,11 @@ class StripeEvents:
         if known is None:
             return EventOutcome.IGNORED
         model, apply = known
-        envelope = _Envelope.model_validate(event)
-        context = EventContext(conn, self._jobs, self._links, event["id"], envelope.created)
+        envelope = Envelope.model_validate(event)
+        tenant_ids = await _clubs_of(conn, event)
+        if not tenant_ids:
+            return EventOutcome.IGNORED
+        context = EventContext(conn, self._jobs, self._links, event["id"], envelope.created, tenant_ids)
         return await apply(context, model.model_validate(envelope.data.object))
 
     async def _store(self, conn: AsyncConnection, event: dict[str, Any], raw: bytes) -> bool:
@@ -140,7 +155,23 @@ class StripeEvents:
                 )
             )
             # Stripe won't tell of it again, so somebody has to look.
-            tenant_id = await only_club(conn) if is_final else None
-            if tenant_id is not None:
+            clubs = await _clubs_of(conn, event) if is_final else []
+            if len(clubs) == 1:
                 facts = {"event_id": event["id"], "event_type": event["type"]}
-                await announce(conn, self._jobs, tenant_id, NoticeKind.UNREADABLE_EVENT, event["id"], facts)
+                await announce(conn, self._jobs, clubs[0], NoticeKind.UNREADABLE_EVENT, event["id"], facts)
+
+
+async def _clubs_of(conn: AsyncConnection, event: Mapping[str, Any]) -> Sequence[int]:
+    """Return the clubs that an event may be about, and bind the transaction where it is one alone.
+
+    An account's word counts for its own clubs only: `account` is set on what a connected account tells
+    (https://docs.stripe.com/connect/webhooks), and the rest is about the clubs of the key's own.
+    """
+    current = current_tenant()
+    if current is not None:
+        return [current]
+    found = await conn.execute(_CLUBS_OF_ACCOUNT, {"account": event.get("account")})
+    tenant_ids: Sequence[int] = found.one().ids or []
+    if len(tenant_ids) == 1:
+        enter_tenant(tenant_ids[0])
+    return tenant_ids

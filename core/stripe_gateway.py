@@ -9,7 +9,8 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -110,14 +111,42 @@ def link_parameters(request: LinkRequest) -> dict[str, Any]:
     }
 
 
-class StripeGateway:
-    """Talks to one Stripe account; `read` only looks."""
+# The connected account that the calls of this piece of work are for.
+_account: ContextVar[str | None] = ContextVar("stripe_account", default=None)
 
-    def __init__(self, secret_key: str, pacer: Pacer, *, api_base: str | None = None) -> None:
+
+class _ForAccount(stripe.HTTPXClient):
+    """Says with every request which connected account it is for (https://docs.stripe.com/connect/authentication)."""
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: object = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        account = _account.get()
+        if account is not None:
+            headers = {**headers, "Stripe-Account": account}
+        return await super().request_async(method, url, headers, post_data)
+
+
+class StripeGateway:
+    """Talks to Stripe with one key; `read` only looks.
+
+    `account_of_club` tells, when it is called, the connected account of the club that the work is for; None for
+    the key's own.
+    """
+
+    def __init__(
+        self,
+        secret_key: str,
+        pacer: Pacer,
+        *,
+        api_base: str | None = None,
+        account_of_club: Callable[[], Awaitable[str | None]] | None = None,
+    ) -> None:
         # Telemetry would send timings of earlier requests along with each call.
         stripe.enable_telemetry = False
         addresses: Any = {"api": api_base.rstrip("/")} if api_base else {}
-        self._http = stripe.HTTPXClient(timeout=TIMEOUT_SECONDS)
+        self._http = _ForAccount(timeout=TIMEOUT_SECONDS)
+        self._account_of_club = account_of_club
         self._client = stripe.StripeClient(secret_key, base_addresses=addresses, http_client=self._http)
         self._is_live = secret_key.startswith(("sk_live_", "rk_live_"))
         self._pacer = pacer
@@ -218,6 +247,7 @@ class StripeGateway:
     async def _call(
         self, endpoint: str, call: Callable[[], Awaitable[T]], patience: float = PATIENCE_SECONDS
     ) -> T:
+        before = _account.set(await self._account_of_club() if self._account_of_club else None)
         try:
             async for attempt in stamina.retry_context(
                 on=_pause_before_retry, attempts=ATTEMPTS, timeout=patience
@@ -227,6 +257,8 @@ class StripeGateway:
                     return await call()
         except stripe.StripeError as error:
             raise _translated(error) from error
+        finally:
+            _account.reset(before)
         raise AssertionError("the retry loop returns or raises")  # pragma: no cover
 
 

@@ -25,6 +25,19 @@ Text = Annotated[str, BeforeValidator(_storable)]
 Cents = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 
 
+class EventData(BaseModel):
+    """What an event is about, as it was then."""
+
+    object: dict[str, Any]
+
+
+class Envelope(BaseModel):
+    """An event around its object (https://docs.stripe.com/api/events/object)."""
+
+    created: datetime
+    data: EventData
+
+
 class CustomerDetails(BaseModel):
     """What the payer typed on Stripe's page."""
 

@@ -1,15 +1,15 @@
 """What Stripe tells of money going back: refunds and disputes, which may be told before the payment itself."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, case, select
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
-from core.club import only_club
 from core.jobs import JobQueue
 from core.models import Payment, StripeDispute, StripeRefund
 from core.models.statuses import EventOutcome
@@ -59,23 +59,34 @@ async def on_refund(context: EventContext, refund: Refund) -> EventOutcome:
         )
     )
     if order is None:
-        return EventOutcome.UNMATCHED
+        return await _wait_for_payment(context, StripeRefund, refund.id)
     await settle_refunds(context.conn, refund.payment_intent)
     await refresh_status(context.conn, order, context.reason)
-    await _announce_refund(context, order, refund, status)
+    told = _ToldRefund(refund.id, refund.payment_intent, refund.amount, status)
+    await _announce_refund(context.conn, context.jobs, order, told)
     return EventOutcome.APPLIED
 
 
-async def _announce_refund(context: EventContext, order: LockedOrder, refund: Refund, status: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _ToldRefund:
+    """A refund as Stripe tells of it, or as it was written down; amount in cents."""
+
+    id: str
+    payment_intent: str
+    amount: int
+    status: str
+
+
+async def _announce_refund(conn: AsyncConnection, jobs: JobQueue, order: LockedOrder, refund: _ToldRefund) -> None:
     facts: dict[str, Any] = {"order_id": order.id, "refund_id": refund.id, "amount_cents": refund.amount}
-    if status == "succeeded":
-        await announce(context.conn, context.jobs, order.tenant_id, NoticeKind.REFUND, refund.id, facts)
-    elif status in REFUND_RUNGS[-1]:
+    if refund.status == "succeeded":
+        await announce(conn, jobs, order.tenant_id, NoticeKind.REFUND, refund.id, facts)
+    elif refund.status in REFUND_RUNGS[-1]:
         paid = select(Payment.id).where(
             Payment.stripe_payment_intent_id == refund.payment_intent, Payment.stripe_refund_id.is_(None)
         )
-        facts["payment_id"] = await context.conn.scalar(paid)
-        await announce(context.conn, context.jobs, order.tenant_id, NoticeKind.REFUND_FAILED, refund.id, facts)
+        facts["payment_id"] = await conn.scalar(paid)
+        await announce(conn, jobs, order.tenant_id, NoticeKind.REFUND_FAILED, refund.id, facts)
 
 
 async def on_dispute(context: EventContext, dispute: Dispute) -> EventOutcome:
@@ -99,18 +110,48 @@ async def on_dispute(context: EventContext, dispute: Dispute) -> EventOutcome:
         )
     )
     if order is None:
-        await _announce_unknown(context.conn, context.jobs, dispute)
-        return EventOutcome.UNMATCHED
+        await _announce_unknown(context, dispute)
+        return await _wait_for_payment(context, StripeDispute, dispute.id)
     await settle_disputes(context.conn, dispute.payment_intent)
     await refresh_status(context.conn, order, context.reason)
     await _announce_dispute(context.conn, context.jobs, order, dispute)
     return EventOutcome.APPLIED
 
 
-async def catch_up_on_disputes(
+async def _wait_for_payment(
+    context: EventContext, table: type[StripeRefund] | type[StripeDispute], told_id: str
+) -> EventOutcome:
+    """Leave the event to the payment: recording that applies what was told before it, and says so."""
+    waiting = func.array_append(table.waiting_event_ids, context.event_id)
+    await context.conn.execute(update(table).where(table.id == told_id).values(waiting_event_ids=waiting))
+    return EventOutcome.UNMATCHED
+
+
+async def catch_up_on_returns(
     conn: AsyncConnection, jobs: JobQueue, order: LockedOrder, payment_intent_id: str
 ) -> None:
-    """Deal with the disputes of a payment that was heard of after them: their deadlines run all the same."""
+    """Tell of the refunds and disputes of a payment that was heard of after them."""
+    await _catch_up_on_refunds(conn, jobs, order, payment_intent_id)
+    await _catch_up_on_disputes(conn, jobs, order, payment_intent_id)
+
+
+async def _catch_up_on_refunds(
+    conn: AsyncConnection, jobs: JobQueue, order: LockedOrder, payment_intent_id: str
+) -> None:
+    """Recording the payment has put its refunds into the ledger; here the channel hears of them."""
+    rows = await conn.execute(
+        select(
+            StripeRefund.id, StripeRefund.stripe_payment_intent_id, StripeRefund.amount_cents, StripeRefund.status
+        ).where(StripeRefund.stripe_payment_intent_id == payment_intent_id)
+    )
+    for row in rows:
+        await _announce_refund(conn, jobs, order, _ToldRefund(*row))
+
+
+async def _catch_up_on_disputes(
+    conn: AsyncConnection, jobs: JobQueue, order: LockedOrder, payment_intent_id: str
+) -> None:
+    """Money that was lost is taken off; deadlines of open disputes run all the same."""
     await settle_disputes(conn, payment_intent_id)
     rows = await conn.execute(
         select(
@@ -125,9 +166,9 @@ async def catch_up_on_disputes(
         await _announce_dispute(conn, jobs, order, row)
 
 
-async def _announce_unknown(conn: AsyncConnection, jobs: JobQueue, dispute: Dispute) -> None:
+async def _announce_unknown(context: EventContext, dispute: Dispute) -> None:
     """Tell of a dispute whose payment is not in the books, where it is clear whose channel it concerns."""
-    tenant_id = await only_club(conn)
+    conn, jobs, tenant_id = context.conn, context.jobs, context.only_tenant
     if tenant_id is not None and dispute.status not in DISPUTE_RUNGS[-1]:
         await announce(conn, jobs, tenant_id, NoticeKind.UNKNOWN_DISPUTE, dispute.id, _dispute_facts(dispute))
 
@@ -168,7 +209,7 @@ async def _announce_dispute(
 
 async def _order(context: EventContext, payment_intent_id: str) -> LockedOrder | None:
     order_id = await order_of_payment_intent(context.conn, payment_intent_id)
-    return None if order_id is None else await lock_order(context.conn, order_id)
+    return None if order_id is None else await context.own(await lock_order(context.conn, order_id))
 
 
 def _keep(

@@ -100,20 +100,29 @@ def _read(text: str, separator: str) -> Iterator[FileRow]:
     """Yield every record that has anything in it.
 
     Raises:
-        InvalidInputError: where a quotation mark is never closed, since all that follows would be swallowed.
+        InvalidInputError: where a quotation mark is never closed, since all that follows would be swallowed; or
+            a cell is longer than any name, address or note is.
     """
     # newline="" leaves the line ends alone, so that those inside quotation marks are counted too.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     begins, ends = 1, 0
+    is_unclosed = text.count('"') % 2 == 1
     try:
         for cells in reader:
             begins, ends = ends + 1, reader.line_num
             if any(cell.strip() for cell in cells):
                 yield FileRow(begins, cells)
     except csv.Error:
-        raise _unclosed(ends + 1) from None
-    if begins < ends and text.count('"') % 2:
+        # All that the reader refuses is a cell beyond its limit, which may be the rest of the file.
+        raise _unclosed(ends + 1) if is_unclosed else _endless(ends + 1) from None
+    if begins < ends and is_unclosed:
         raise _unclosed(begins)
+
+
+def _endless(line: int) -> InvalidInputError:
+    return InvalidInputError(
+        f"Line {line} has a cell of more than {csv.field_size_limit():,} characters; shorten it and import again"
+    )
 
 
 def _unclosed(line: int) -> InvalidInputError:

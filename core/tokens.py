@@ -1,5 +1,6 @@
 """Signed tokens in the addresses that parents get. They name a thing, never expire, and are checked anew."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -20,15 +21,20 @@ class FirstPaymentToken:
 
 
 class FamilyLinks:
-    """Makes and reads the addresses of pay links and family pages."""
+    """Makes and reads the addresses of pay links and family pages.
 
-    def __init__(self, base_url: str, signing_key: str) -> None:
+    It signs with the first of `signing_keys` and reads what any of them signed, so that a key can be replaced
+    while mails with the old one's links are still around.
+    """
+
+    def __init__(self, base_url: str, signing_keys: Sequence[str]) -> None:
         self._base_url = base_url
+        oldest_first = list(reversed(signing_keys))
         # A salt each, so that a token of one kind never passes for the other.
-        self._pay = URLSafeSerializer(signing_key, salt="pay")
-        self._balance = URLSafeSerializer(signing_key, salt="balance")
-        self._first_payment = URLSafeSerializer(signing_key, salt="first-payment")
-        self._statement = URLSafeSerializer(signing_key, salt="statement")
+        self._pay = URLSafeSerializer(oldest_first, salt="pay")
+        self._balance = URLSafeSerializer(oldest_first, salt="balance")
+        self._first_payment = URLSafeSerializer(oldest_first, salt="first-payment")
+        self._statement = URLSafeSerializer(oldest_first, salt="statement")
 
     def pay_url(self, tenant_id: int, order_id: int) -> str:
         """Return the lasting address under which an order can be paid."""

@@ -10,18 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.audit import record_change
 from core.balances import OwedItem, fetch_owed
 from core.clock import Clock
-from core.club import only_club
 from core.database import Database
 from core.errors import AlreadyDoneError, InvalidInputError, NotFoundError
 from core.jobs import JobQueue
-from core.models import Order, Parent, StripeEvent, Tenant, UnmatchedPayment
+from core.models import Order, Parent, StripeEvent, UnmatchedPayment
 from core.models.statuses import EventOutcome, OrderStatus, PaymentMethod, UnmatchedStatus
 from core.notices import NoticeKind, announce
 from core.payment_links import PaymentLinks
-from core.payments import Income, lock_order, record_payment, refresh_status
+from core.payments import Income, lock_named_order, lock_order, record_payment, refresh_status
 from core.stripe_context import EventContext
 from core.stripe_objects import CheckoutSession
-from core.stripe_returns import catch_up_on_disputes
+from core.stripe_returns import catch_up_on_returns
 
 CANDIDATES = 10
 
@@ -67,7 +66,7 @@ _UNMATCHED = select(
 
 async def keep_unmatched(context: EventContext, session: CheckoutSession, method: PaymentMethod) -> EventOutcome:
     """Keep a payment that matches no order, and have somebody asked whose it is."""
-    tenant_id = await _tenant_of(context.conn, session)
+    tenant_id = _tenant_of(context, session)
     if tenant_id is None or not session.is_paid or not session.amount_total:
         return EventOutcome.UNMATCHED
     details = session.customer_details
@@ -95,14 +94,12 @@ async def keep_unmatched(context: EventContext, session: CheckoutSession, method
     return EventOutcome.UNMATCHED
 
 
-async def _tenant_of(conn: AsyncConnection, session: CheckoutSession) -> int | None:
-    """Return whose payment it must be: the only club's, or the one named in the metadata."""
-    tenant_id = await only_club(conn)
-    if tenant_id is not None:
-        return tenant_id
+def _tenant_of(context: EventContext, session: CheckoutSession) -> int | None:
+    """Return whose payment it must be: the account's only club's, or its one that the metadata names."""
+    if context.only_tenant is not None:
+        return context.only_tenant
     named = (session.metadata or {}).get("tenant_id")
-    tenants = await conn.scalars(select(Tenant.id))
-    return next((tenant_id for tenant_id in tenants if str(tenant_id) == named), None)
+    return next((tenant_id for tenant_id in context.tenant_ids if str(tenant_id) == named), None)
 
 
 async def load_unmatched(conn: AsyncConnection, tenant_id: int, unmatched_id: int) -> Unmatched:
@@ -167,6 +164,9 @@ class UnmatchedPayments:
             InvalidInputError: where the order is in another currency.
         """
         async with self._database.transaction() as conn:
+            known = await load_unmatched(conn, tenant_id, unmatched_id)
+            # A refund that arrives meanwhile has to see the payment, or the payment the refund.
+            await lock_named_order(conn, known.payment_intent_id, None, None)
             payment = await self._claim(conn, tenant_id, unmatched_id, order_id, actor)
             order = await lock_order(conn, order_id)
             if order is None or order.tenant_id != tenant_id:
@@ -188,8 +188,7 @@ class UnmatchedPayments:
             await self._resolve_event(conn, payment)
             if payment_id is not None:
                 await self._jobs.send_receipts(conn, payment_id)
-            if change.after is OrderStatus.DISPUTED:
-                await catch_up_on_disputes(conn, self._jobs, order, payment.payment_intent_id)
+            await catch_up_on_returns(conn, self._jobs, order, payment.payment_intent_id)
             after = {"order_id": order_id, "payment_id": payment_id, "status": change.after.value}
             await record_change(conn, tenant_id, actor, "payment.match", f"unmatched:{unmatched_id}", after=after)
         return payment

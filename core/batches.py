@@ -1,0 +1,80 @@
+"""Doing together what several callers ask for at the same time, e.g. to commit once for all of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+# How long a batch is waited for where the one before it was shared.
+GATHER_SECONDS = 0.002
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batches(Generic[Item, Result]):
+    """Collects what comes while the batch before it is being worked on; who comes alone waits for nobody.
+
+    `work` gets the items of one batch and returns their results in the same order. `keys` names what two items of
+    one batch must not share; the later one is part of the next batch. Items whose batch failed get None.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        keys: Callable[[Item], Iterable[Hashable]],
+        *,
+        largest: int = 64,
+    ) -> None:
+        self._work = work
+        self._keys = keys
+        self._largest = largest
+        self._waiting: list[tuple[Item, asyncio.Future[Result | None]]] = []
+        self._worker: asyncio.Task[None] | None = None
+        self._is_shared = False
+
+    async def add(self, item: Item) -> Result | None:
+        """Return the item's result; None where its batch failed as a whole, which the log tells about."""
+        done: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._run())
+        return await done
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                # Those who were answered together ask again together: a moment, and they come along.
+                await asyncio.sleep(GATHER_SECONDS if self._is_shared else 0)
+                batch = self._next()
+                self._is_shared = len(batch) > 1
+                results = await self._results([item for item, _ in batch])
+                for (_, done), result in zip(batch, results, strict=True):
+                    if not done.done():  # its caller may have gone away
+                        done.set_result(result)
+        finally:
+            self._worker = None
+            for _, done in self._waiting:
+                done.cancel()
+
+    def _next(self) -> list[tuple[Item, asyncio.Future[Result | None]]]:
+        taken: set[Hashable] = set()
+        batch: list[tuple[Item, asyncio.Future[Result | None]]] = []
+        later: list[tuple[Item, asyncio.Future[Result | None]]] = []
+        for each in self._waiting:
+            keys = set(self._keys(each[0]))
+            is_free = len(batch) < self._largest and taken.isdisjoint(keys)
+            taken |= keys
+            (batch if is_free else later).append(each)
+        self._waiting = later
+        return batch
+
+    async def _results(self, items: Sequence[Item]) -> Sequence[Result | None]:
+        try:
+            return await self._work(items)
+        except Exception:
+            log.warning("batch_failed", items=len(items), exc_info=True)
+            return [None] * len(items)
