@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import aiohttp
 import structlog
@@ -16,6 +16,7 @@ from bot import (
     change_modal,
     charge_modal,
     dues,
+    failed_jobs,
     holds,
     home,
     lookup,
@@ -29,13 +30,14 @@ from bot import (
     shortcut,
 )
 from bot.background import Background
-from bot.gate import NOT_FROM_HERE, Desk, authorizer, guard
-from bot.people import People
+from bot.club_desks import ClubDesks
+from bot.gate import Desk, ScopedApp, authorizer, guard
 from bot.slack_calls import QUIET, build_client
 from bot.socket_mode import keep_connected
-from bot.workspace import Workspace
+from bot.workspace import CLUBS_LAST_SECONDS
 from core.errors import SidelineError
 from core.services import Services
+from core.traces import ensure_trace
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +51,8 @@ class Bot:
 
     def __init__(self, app: AsyncApp, desk: Desk) -> None:
         self.app = app
-        self.client: AsyncWebClient = desk.client
+        self.client: AsyncWebClient = desk.clubs.client
+        self.clubs = desk.clubs
         self._desk = desk
         self._socket: asyncio.Task[None] | None = None
 
@@ -58,15 +61,20 @@ class Bot:
 
         Slack being away is logged and does not keep the process from starting.
         """
-        self.client.session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        self.clubs.open(aiohttp.ClientSession(timeout=_TIMEOUT))
+        settings = self._desk.services.settings
+        if settings.slack_bot_token is not None:
+            await self._greet()
+        token = settings.slack_app_token
+        if token is not None:
+            self._socket = asyncio.create_task(keep_connected(self.app, self.client, token.get_secret_value()))
+
+    async def _greet(self) -> None:
         try:
-            identity = await self._desk.workspace.identity()
+            identity = await self.clubs.workspace.identity()
             log.info("slack_connected", team=identity.team_id, bot=identity.bot_user_id)
         except SidelineError as error:
             log.warning("slack_not_reached", error=str(error))
-        token = self._desk.services.settings.slack_app_token
-        if token is not None:
-            self._socket = asyncio.create_task(keep_connected(self.app, self.client, token.get_secret_value()))
 
     async def close(self) -> None:
         """Let what is under way end, then close the connections."""
@@ -78,37 +86,39 @@ class Bot:
             await self.client.session.close()
 
 
-def build_bot(services: Services) -> Bot:
-    """Build the bot. Connects to nothing yet."""
+def build_bot(services: Services, *, clubs_last_seconds: float = CLUBS_LAST_SECONDS) -> Bot:
+    """Build the bot. Connects to nothing yet. A change of a club's details is seen after so many seconds."""
     settings = services.settings
     client = build_client(settings)
-    desk = Desk(
-        services=services,
-        client=client,
-        people=People(client, settings.slack_admins, settings.slack_coaches),
-        workspace=Workspace(services.database, client),
-        background=Background(),
-    )
+    clubs = ClubDesks(services, client, clubs_last_seconds=clubs_last_seconds)
+    desk = Desk(services=services, clubs=clubs, background=Background())
     given = settings.slack_signing_secret
     with _without_oauth():
-        app = AsyncApp(
+        app = ScopedApp(
             name="sideline",
             logger=QUIET,
             client=client,
-            authorize=authorizer(desk.workspace),  # type: ignore[arg-type] # None refuses, as its own code says
-            user_facing_authorize_error_message=NOT_FROM_HERE,
+            authorize=authorizer(desk.clubs),
             # Without one (Socket Mode), nobody may know what a signature would be made with.
             signing_secret=given.get_secret_value() if given else secrets.token_hex(),
             # The answer travels in the acknowledgement; otherwise Bolt polls for it.
             process_before_response=True,
             attaching_function_token_enabled=False,
         )
+    app.use(_give_trace)
     guard(app, desk)
     for part in (lookup, resend, blasts, matching, dues, home, shortcut, reconciliation):
         part.register(app, desk)
     for part in (order_menu, payment_modal, change_modal, charge_modal, refund_offer, reminders, holds):
         part.register(app, desk)
+    failed_jobs.register(app, desk)
     return Bot(app, desk)
+
+
+async def _give_trace(next: Callable[[], Awaitable[None]]) -> None:  # noqa: A002 - Bolt passes arguments by name
+    """Over Socket Mode there is no HTTP request whose id a mail could be traced back to."""
+    ensure_trace()
+    await next()
 
 
 @contextlib.contextmanager

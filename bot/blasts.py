@@ -24,7 +24,6 @@ from bot.slack_calls import SlackRefusedError, call
 from bot.text import count_of, escape
 from bot.values import read_id
 from core.audiences import AudienceQuery
-from core.blast_sample import sample_mail
 from core.club import Club
 from core.errors import AlreadyDoneError, InvalidInputError, NotFoundError
 from core.teams import TeamName, list_teams
@@ -61,7 +60,7 @@ class Drafting:
     async def open(self, body: Json, asker: Asker, reply: Reply) -> BoltResponse:
         """`/blast`: the window opens at once, its numbers follow."""
         self._desk.require_admin(asker, "send a blast")
-        if self._services.settings.approvals_channel is None:
+        if self._desk.here.approvals_channel is None:
             raise InvalidInputError("SLACK_APPROVALS_CHANNEL is not set, so nobody could approve a blast.")
         choices = await self._choices(asker.club)
         window = blast_modal(*choices, COUNTING)
@@ -155,14 +154,9 @@ class Deciding:
             raise InvalidInputError(
                 "Slack doesn't tell us your e-mail address; the app needs the users:read.email permission for it."
             )
-        async with services.database.transaction() as conn:
-            mail = await sample_mail(conn, services.mails, asker.club, blast_id)
-        await services.mailer.deliver(
-            mail,
-            to_address=address,
-            to_name=str(user.get("real_name") or user.get("name") or ""),
-            message_id=services.mailer.new_message_id(),
-            subject_prefix="[Test] ",
+        name = str(user.get("real_name") or user.get("name") or "")
+        await services.blast_samples.send(
+            asker.club, blast_id, to_address=address, to_name=name, actor=asker.user_id
         )
         await reply.send(
             f"A test is on its way to {escape(address)}. It is what the first family on the list would get, with "

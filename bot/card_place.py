@@ -6,10 +6,11 @@ more, the answer in the window that was sent in is all there is.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import structlog
+from pydantic import TypeAdapter, ValidationError
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.response import BoltResponse
 from slack_sdk.models.blocks import Block
@@ -21,11 +22,13 @@ from bot.gate import Asker, Desk
 from bot.lookup import Answer, card_of
 from bot.reply import TITLE, Reply
 from bot.slack_calls import QUIET, SlackBusyError, SlackRefusedError, call
-from core.errors import NotFoundError, WrongFieldError
+from core.errors import InvalidInputError, NotFoundError, WrongFieldError
 
 log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
+M = TypeVar("M")
+OUTDATED = "This window is from before an update; please close it and open it again."
 # Somebody waits, and Slack takes the window for three seconds only.
 PATIENCE_SECONDS = 2.5
 
@@ -52,8 +55,27 @@ class Place:
 
     @classmethod
     def decode(cls, metadata: str) -> "Place":
-        """Read a window's own data, which only we write."""
-        return cls(**orjson.loads(metadata))
+        """Read a window's own data.
+
+        Raises:
+            InvalidInputError: where this version did not write it.
+        """
+        return read_metadata(_PLACE, metadata)
+
+
+_PLACE = TypeAdapter(Place)
+
+
+def read_metadata(kind: TypeAdapter[M], metadata: str) -> M:
+    """Read what a window carries. It may have been opened before an upgrade of ours.
+
+    Raises:
+        InvalidInputError: where this version did not write it.
+    """
+    try:
+        return kind.validate_json(metadata)
+    except ValidationError:
+        raise InvalidInputError(OUTDATED) from None
 
 
 async def open_window(desk: Desk, body: Json, view: View, ack: AsyncAck) -> BoltResponse:

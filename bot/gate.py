@@ -1,6 +1,7 @@
 """The one gate before every handler: which club, who asks, may they."""
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +10,23 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.background import Background
+from bot.club_desks import ClubDesk, ClubDesks
 from bot.people import People, Role
 from bot.reply import Reply, wrong_on_our_side
-from bot.workspace import Workspace
 from core.club import Club
 from core.errors import NotAllowedError, SidelineError
 from core.references import new_reference
 from core.services import Services
+from core.tenancy import enter_tenant, tenant_scope
 
 log = structlog.get_logger(__name__)
+
+_here: ContextVar[ClubDesk | None] = ContextVar("club_desk", default=None)
 
 NOT_FROM_HERE = "Sideline is not set up for this workspace."
 NOT_ON_THE_LIST = (
@@ -49,10 +54,23 @@ class Desk:
     """What every handler works with."""
 
     services: Services
-    client: AsyncWebClient
-    people: People
-    workspace: Workspace
+    clubs: ClubDesks
     background: Background
+
+    @property
+    def here(self) -> ClubDesk:
+        """What the club that this request is from has at Slack."""
+        return _here.get() or ClubDesk(self.clubs.client, People(self.clubs.client, (), ()), None, None)
+
+    @property
+    def client(self) -> AsyncWebClient:
+        """The client with the token of the club that this request is from."""
+        return self.here.client
+
+    @property
+    def people(self) -> People:
+        """The people of the club that this request is from."""
+        return self.here.people
 
     def require_admin(self, asker: Asker, what: str) -> None:
         """Check the right where it is used.
@@ -93,7 +111,8 @@ def guard(app: AsyncApp, desk: Desk) -> None:
     async def answer_error(error: Exception, context: AsyncBoltContext, body: dict[str, Any]) -> BoltResponse:
         reply = context.get("reply") or Reply(body, context.ack, desk.client, desk.background)
         if isinstance(error, SidelineError):
-            log.info("answered_with_error", error=str(error))
+            # The sentence is for the person who asked, and names families.
+            log.info("answered_with_error", error=type(error).__name__)
             return await reply.error(error)
         reference = new_reference()
         log.error("slack_request_failed", reference=reference, exc_info=error)
@@ -103,15 +122,43 @@ def guard(app: AsyncApp, desk: Desk) -> None:
     app.error(answer_error)
 
 
-def authorizer(workspace: Workspace) -> Callable[..., Awaitable[AuthorizeResult | None]]:
-    """Return what refuses requests from workspaces that are no club's, and puts the club into the context."""
+class ScopedApp(AsyncApp):
+    """Bolt's app, where nothing that a request's gate found out outlives the request."""
 
-    async def authorize(context: AsyncBoltContext, team_id: str | None) -> AuthorizeResult | None:
-        club = await workspace.club_of(team_id)
-        if club is None:
+    async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
+        """Answer one request."""
+        before = _here.set(None)
+        try:
+            with tenant_scope(None):
+                return await super().async_dispatch(req)
+        finally:
+            _here.reset(before)
+
+
+def authorizer(clubs: ClubDesks) -> Callable[..., Awaitable[AuthorizeResult]]:
+    """Return what puts the club into the context, and refuses workspaces that are no club's.
+
+    It raises `NotAllowedError` for those: Bolt's own refusal is plain text, which a list that is being typed into
+    shows as a failure.
+    """
+
+    async def authorize(context: AsyncBoltContext, team_id: str | None) -> AuthorizeResult:
+        club = await clubs.workspace.club_of(team_id)
+        desk = await clubs.of(club, team_id) if club is not None else None
+        if club is None or desk is None:
             log.warning("foreign_workspace_refused", team=team_id)
-            return None
+            raise NotAllowedError(NOT_FROM_HERE)
         context["club"] = club
-        return workspace.known_identity(team_id)
+        enter_tenant(club.id)
+        _here.set(desk)
+        if desk.client is clubs.client:
+            return clubs.workspace.known_identity(team_id)
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=team_id,
+            bot_user_id=desk.bot_user_id,
+            bot_token=desk.client.token,
+            bot_scopes="",
+        )
 
     return authorize

@@ -10,6 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blocks import context, divider, header, section
 from bot.dues_report import dues_summary
+from bot.failed_jobs_view import failed_job_blocks
 from bot.gate import NOT_ON_THE_LIST, Asker, Desk
 from bot.pick_list import HOW_TO_RESEND, HOW_TO_SEARCH, player_search
 from bot.reminder_view import reminder_blocks
@@ -18,6 +19,7 @@ from bot.text import count_of, mention
 from core.clock import local_date
 from core.club import Club
 from core.dues import DuesReport, dues_report
+from core.failed_jobs import failed_jobs
 from core.models.statuses import BlastStatus
 from core.money import format_money
 from core.open_business import OpenBlast, OpenBusiness, open_business
@@ -68,10 +70,11 @@ async def _all_blocks(desk: Desk, asker: Asker) -> list[Block]:
         report = await dues_report(conn, club, now)
         business = await open_business(conn, club.id)
         upcoming = await services.reminders.next(conn, club)
+        failed = await failed_jobs(conn, club.id)
     today = local_date(now, club.time_zone)
-    payments = services.settings.slack_payments_channel
+    payments = desk.here.payments_channel
     shown = [*coach_blocks(club), *admin_blocks(report, business, club, today, payments)]
-    return [*shown, *reminder_blocks(upcoming, club, today)]
+    return [*shown, *failed_job_blocks(failed, club, today), *reminder_blocks(upcoming, club, today)]
 
 
 async def publish(client: AsyncWebClient, user_id: str, blocks: list[Block]) -> None:

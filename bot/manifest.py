@@ -23,8 +23,12 @@ _COMMANDS = (
 FIND_PLAYER = "find_player"
 
 
-def manifest(public_url: str, *, socket_mode: bool) -> dict[str, Any]:
-    """Return the manifest for a server at `public_url`; with Socket Mode no address is needed."""
+def manifest(public_url: str, *, socket_mode: bool, is_installable: bool = False) -> dict[str, Any]:
+    """Return the manifest for a server at `public_url`; with Socket Mode no address is needed.
+
+    `is_installable`: other workspaces may install the app, and come back to the server with Slack's answer.
+    """
+    redirect = {"redirect_urls": [f"{public_url.rstrip('/')}/slack/oauth_redirect"]} if is_installable else {}
     requests = {} if socket_mode else {"request_url": f"{public_url.rstrip('/')}/slack/events"}
     options = {} if socket_mode else {"message_menu_options_url": requests["request_url"]}
     return {
@@ -51,7 +55,7 @@ def manifest(public_url: str, *, socket_mode: bool) -> dict[str, Any]:
                 }
             ],
         },
-        "oauth_config": {"scopes": {"bot": list(BOT_SCOPES)}},
+        "oauth_config": {**redirect, "scopes": {"bot": list(BOT_SCOPES)}},
         "settings": {
             "event_subscriptions": {**requests, "bot_events": ["app_home_opened"]},
             "interactivity": {"is_enabled": True, **requests, **options},

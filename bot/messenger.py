@@ -5,11 +5,11 @@ from typing import Any
 
 import structlog
 from slack_sdk.models.blocks import Block
-from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.blast_message import blast_blocks, blast_text
+from bot.club_desks import ClubDesk, ClubDesks
 from bot.notices import notice_blocks, notice_text
 from bot.reconciliation import reconciliation_blocks, reconciliation_text
 from bot.slack_calls import SlackBusyError, SlackRefusedError, call
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 # Slack takes about one message a second in a channel, and fifty updates a minute altogether.
 POSTS_A_SECOND, UPDATES_A_SECOND = 0.9, 0.7
+NO_PAYMENTS_CHANNEL = "SLACK_PAYMENTS_CHANNEL is not set"
+NO_APPROVALS_CHANNEL = "SLACK_APPROVALS_CHANNEL is not set"
 # What a message that is to be updated can't be any more; a new one takes its place.
 _GONE = {"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived"}
 
@@ -35,9 +37,9 @@ _GONE = {"message_not_found", "cant_update_message", "edit_window_closed", "chan
 class SlackMessenger:
     """Posts to the club's channels; implements `core.messenger.Messenger`."""
 
-    def __init__(self, services: Services, client: AsyncWebClient) -> None:
+    def __init__(self, services: Services, clubs: ClubDesks) -> None:
         self._services = services
-        self._client = client
+        self._clubs = clubs
 
     async def post_notice(self, notice_id: int) -> None:
         """Post a notice to the payments channel, once.
@@ -49,12 +51,13 @@ class SlackMessenger:
             notice = await claim_notice(conn, notice_id)
         if notice is None:
             return
-        channel = self._services.settings.slack_payments_channel
-        if channel is None:
-            await self._give_up(notice_id, "SLACK_PAYMENTS_CHANNEL is not set")
-            return
         try:
-            ts = await self._post_notice(notice, channel)
+            desk = await self._clubs.of(notice.club)
+            channel = desk.payments_channel if desk is not None else None
+            if desk is None or channel is None:
+                await self._give_up(notice_id, NO_PAYMENTS_CHANNEL)
+                return
+            ts = await self._post_notice(desk, notice, channel)
         except SlackRefusedError as error:
             await self._give_up(notice_id, str(error))
         except SlackBusyError as error:
@@ -64,9 +67,9 @@ class SlackMessenger:
             async with self._services.database.transaction() as conn:
                 await finish_notice(conn, notice_id, channel=channel, ts=ts)
 
-    async def _post_notice(self, notice: NoticeView, channel: str) -> str:
+    async def _post_notice(self, desk: ClubDesk, notice: NoticeView, channel: str) -> str:
         today = local_date(self._services.clock(), notice.club.time_zone)
-        return await self._post(channel, notice_text(notice), notice_blocks(notice, today))
+        return await self._post(desk, channel, notice_text(notice), notice_blocks(notice, today))
 
     async def refresh_notice(self, notice_id: int) -> None:
         """Bring a posted notice up to date, one at a time, so that an older state never overwrites a newer one.
@@ -82,7 +85,9 @@ class SlackMessenger:
             today = local_date(self._services.clock(), posted.view.club.time_zone)
             text, blocks = notice_text(posted.view), notice_blocks(posted.view, today)
             try:
-                await self._update(posted.channel, posted.ts, text, blocks)
+                desk = await self._clubs.of(posted.view.club)
+                if desk is not None:
+                    await self._update(desk, posted.channel, posted.ts, text, blocks)
             except SlackRefusedError as error:
                 log.error("notice_not_refreshed", notice_id=notice_id, error=str(error))  # noqa: TRY400 - the sentence says it all
 
@@ -105,10 +110,6 @@ class SlackMessenger:
         Raises:
             SlackBusyError: not done; the queue tries again.
         """
-        channel = self._services.settings.approvals_channel
-        if channel is None:
-            log.warning("blast_message_not_posted", blast_id=blast_id, hint="SLACK_APPROVALS_CHANNEL is not set")
-            return
         async with self._services.database.transaction() as conn:
             lock = func.pg_advisory_xact_lock(func.hashtextextended(f"blast-message:{blast_id}", 0))
             await conn.execute(select(lock))
@@ -118,24 +119,29 @@ class SlackMessenger:
             club = await club_by_id(conn, tenant_id)
             blast = await load_blast(conn, tenant_id, blast_id)
             try:
-                await self._show_blast(conn, channel, club, blast)
+                desk = await self._clubs.of(club)
+                if desk is None or desk.approvals_channel is None:
+                    log.warning("blast_message_not_posted", blast_id=blast_id, hint=NO_APPROVALS_CHANNEL)
+                    return
+                await self._show_blast(conn, desk, club, blast)
             except SlackRefusedError as error:
                 log.error("blast_message_not_posted", blast_id=blast_id, error=str(error))  # noqa: TRY400 - the sentence says it all
 
-    async def _show_blast(self, conn: AsyncConnection, channel: str, club: Club, blast: BlastView) -> None:
+    async def _show_blast(self, conn: AsyncConnection, desk: ClubDesk, club: Club, blast: BlastView) -> None:
         text, blocks = blast_text(blast, club), blast_blocks(blast, club, await _audience(conn, blast))
         posted = blast.slack_channel and blast.slack_ts
-        if posted and await self._update(str(blast.slack_channel), str(blast.slack_ts), text, blocks):
+        if posted and await self._update(desk, str(blast.slack_channel), str(blast.slack_ts), text, blocks):
             return
+        channel = str(desk.approvals_channel)
         metadata = {"event_type": "sideline_blast", "event_payload": {"blast_id": blast.id}}
-        ts = await self._post(channel, text, blocks, metadata)
+        ts = await self._post(desk, channel, text, blocks, metadata)
         await conn.execute(update(Blast).where(Blast.id == blast.id).values(slack_channel=channel, slack_ts=ts))
 
-    async def _update(self, channel: str, ts: str, text: str, blocks: Sequence[Block]) -> bool:
+    async def _update(self, desk: ClubDesk, channel: str, ts: str, text: str, blocks: Sequence[Block]) -> bool:
         """Update a message of ours; say whether it is still there."""
         await self._services.pacer.wait("slack:chat.update", UPDATES_A_SECOND)
         try:
-            await call(self._client.chat_update(channel=channel, ts=ts, text=text, blocks=list(blocks)))
+            await call(desk.client.chat_update(channel=channel, ts=ts, text=text, blocks=list(blocks)))
         except SlackRefusedError as error:
             if error.code in _GONE:
                 return False
@@ -150,28 +156,29 @@ class SlackMessenger:
         Raises:
             SlackBusyError: not done; the queue tries again.
         """
-        channel = self._services.settings.slack_payments_channel
-        if channel is None:
-            log.warning("reconciliation_not_posted", run_id=run_id, hint="SLACK_PAYMENTS_CHANNEL is not set")
-            return
         async with self._services.database.transaction() as conn:
             lock = func.pg_advisory_xact_lock(func.hashtextextended(f"reconciliation:{run_id}", 0))
             await conn.execute(select(lock))
             run = await load_run(conn, run_id)
             try:
-                await self._show_run(conn, channel, run)
+                desk = await self._clubs.of(await club_by_id(conn, run.tenant_id))
+                if desk is None or desk.payments_channel is None:
+                    log.warning("reconciliation_not_posted", run_id=run_id, hint=NO_PAYMENTS_CHANNEL)
+                    return
+                await self._show_run(conn, desk, run)
             except SlackRefusedError as error:
                 log.error("reconciliation_not_posted", run_id=run_id, error=str(error))  # noqa: TRY400 - the sentence says it all
 
-    async def _show_run(self, conn: AsyncConnection, channel: str, run: Run) -> None:
+    async def _show_run(self, conn: AsyncConnection, desk: ClubDesk, run: Run) -> None:
         text, blocks = reconciliation_text(run), reconciliation_blocks(run)
         posted = run.slack_channel and run.slack_ts
-        if posted and await self._update(str(run.slack_channel), str(run.slack_ts), text, blocks):
+        if posted and await self._update(desk, str(run.slack_channel), str(run.slack_ts), text, blocks):
             return
-        ts = await self._post(channel, text, blocks)
+        channel = str(desk.payments_channel)
+        ts = await self._post(desk, channel, text, blocks)
         await mark_posted(conn, run.id, channel, ts)
 
-    async def tell_person(self, tenant_id: int, user_id: str, text: str) -> None:  # noqa: ARG002 - the task's signature
+    async def tell_person(self, tenant_id: int, user_id: str, text: str) -> None:
         """Tell one person in private; `text` is plain. Callers that are no people are told nothing.
 
         Raises:
@@ -179,16 +186,25 @@ class SlackMessenger:
         """
         if not is_user_id(user_id):
             return
+        async with self._services.database.transaction() as conn:
+            club = await club_by_id(conn, tenant_id)
         try:
-            await self._post(user_id, escape(text), [])
+            desk = await self._clubs.of(club)
+            if desk is not None:
+                await self._post(desk, user_id, escape(text), [])
         except SlackRefusedError as error:
             log.error("person_not_told", user=user_id, error=str(error))  # noqa: TRY400 - the sentence says it all
 
     async def _post(
-        self, channel: str, text: str, blocks: Sequence[Block], metadata: dict[str, Any] | None = None
+        self,
+        desk: ClubDesk,
+        channel: str,
+        text: str,
+        blocks: Sequence[Block],
+        metadata: dict[str, Any] | None = None,
     ) -> str:
         await self._services.pacer.wait(f"slack:{channel}", POSTS_A_SECOND)
-        posted = self._client.chat_postMessage(
+        posted = desk.client.chat_postMessage(
             channel=channel,
             text=text,
             blocks=list(blocks) or None,

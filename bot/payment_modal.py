@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.response import BoltResponse
 from slack_sdk.models.views import View
 
 from bot.blocks import option, section
-from bot.card_place import Place, done, point_at_field, refreshed
+from bot.card_place import Place, done, point_at_field, read_metadata, refreshed
 from bot.form import choice_input, chosen, form, text_input, typed, typed_money
 from bot.gate import Asker, Desk
 from bot.reply import Reply
@@ -52,13 +53,14 @@ class _Filled:
     payment: HandPayment
 
     def encode(self) -> str:
-        return orjson.dumps({"place": self.place.encode(), "payment": asdict(self.payment)}).decode()
+        return orjson.dumps(asdict(self)).decode()
 
     @classmethod
     def decode(cls, metadata: str) -> "_Filled":
-        kept = orjson.loads(metadata)
-        payment = kept["payment"] | {"method": PaymentMethod(kept["payment"]["method"])}
-        return cls(Place.decode(kept["place"]), HandPayment(**payment))
+        return read_metadata(_FILLED, metadata)
+
+
+_FILLED = TypeAdapter(_Filled)
 
 
 def payment_modal(order: OrderSummary, place: Place) -> View:

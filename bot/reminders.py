@@ -65,7 +65,7 @@ class ReminderHandlers:
     def _check_that_it_works(self, wanted: Json) -> None:
         if not self._services.mailer.is_on:
             raise WrongFieldError("Mail is off: set SMTP_URL and MAIL_FROM first.", "is_on")
-        if wanted["needs_approval"] and self._services.settings.approvals_channel is None:
+        if wanted["needs_approval"] and self._desk.here.approvals_channel is None:
             words = "SLACK_APPROVALS_CHANNEL is not set, so nobody could approve them."
             raise WrongFieldError(words, "needs_approval")
 

@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.background import Background
+from bot.block_json import blocks_as_json
 from bot.blocks import MESSAGE_BLOCKS, section, window
 from bot.slack_calls import QUIET, call
 from bot.text import escape_sentence
@@ -47,7 +48,7 @@ class Reply:
         """Answer so that only this person sees it. `text` is mrkdwn, for notifications where there are blocks."""
         kind = self._body.get("type")
         if "command" in self._body:
-            return await self._ack(text=text, blocks=list(blocks), response_type="ephemeral")
+            return await self._ack(text=text, blocks=blocks_as_json(blocks), response_type="ephemeral")
         if kind == "view_submission":
             return await self._ack(response_action="update", view=window(TITLE, list(blocks) or [section(text)]))
         if kind == "block_suggestion":
@@ -80,7 +81,8 @@ class Reply:
         try:
             await work()
         except SidelineError as error:
-            log.info("answered_with_error", error=str(error))
+            # The sentence is for the person who asked, and names families.
+            log.info("answered_with_error", error=type(error).__name__)
             await self._try_to_send(escape_sentence(str(error), error.people))
         except Exception:
             reference = new_reference()

@@ -59,13 +59,14 @@ class SlackRefusedError(SidelineError):
         self.code = code
 
 
-def build_client(settings: Settings) -> AsyncWebClient:
-    """Return the client of this process.
+def build_client(settings: Settings, token: str | None = None) -> AsyncWebClient:
+    """Return a client with a workspace's token, or with `SLACK_BOT_TOKEN`.
 
     Only a refusal for now is retried by it. After a server error or a dropped connection the message may have
     arrived, and would be there twice.
     """
-    token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else None
+    if token is None and settings.slack_bot_token is not None:
+        token = settings.slack_bot_token.get_secret_value()
     return AsyncWebClient(
         token,
         base_url=settings.slack_api_base_url.rstrip("/") + "/",

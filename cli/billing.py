@@ -1,6 +1,7 @@
 """Charges and links: `bill monthly|tournament|item`, `backfill payment-links`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -72,16 +73,16 @@ def payment_links(club: ClubName = None, commit: Commit = False, as_json: AsJson
 
     async def work(services: Services, chosen: Club) -> tuple[Club, int, Sequence[MissingLink], BackfillReport]:
         adopted = await services.backfill.adopt(chosen, keep=commit)
-        missing = await services.backfill.find(chosen)
+        missing, linked = await services.backfill.find(chosen), await services.backfill.count_linked(chosen)
         if not commit:
-            return chosen, adopted, missing, BackfillReport(len(missing), 0, ())
+            return chosen, adopted, missing, BackfillReport(len(missing), linked, ())
         with progress_bar("Minting links", len(missing)) as progress:
             task = progress.task_ids[0]
             report = await services.backfill.mint(chosen, missing, lambda: progress.advance(task))
-        return chosen, adopted, missing, report
+        return chosen, adopted, missing, replace(report, skipped=report.skipped + linked)
 
     chosen, adopted, missing, report = run_for_club(club, work)
-    say(f"{'Minted' if commit else 'Would mint'} {report.created} payment link(s).")
+    say(f"{'Minted' if commit else 'Would mint'} {report.created} payment link(s); {report.skipped} not needed.")
     if adopted:
         say(f"{adopted} imported link(s) {'got' if commit else 'would get'} the order that they fit.")
     if not commit:

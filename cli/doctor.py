@@ -127,7 +127,7 @@ async def _public_url(services: Services) -> str:
     is_live = key is not None and "_live_" in key.get_secret_value()
     if is_live and not url.startswith("https://"):
         raise SidelineError(f"PUBLIC_URL is {url}; families need an https:// address")
-    if len(services.settings.signing_key) < SAFE_KEY_LENGTH:
+    if min(map(len, services.settings.signing_keys)) < SAFE_KEY_LENGTH:
         raise SidelineError(f"SECRET_KEY is short; make it {SAFE_KEY_LENGTH} random characters or more")
     return url
 

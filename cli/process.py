@@ -1,6 +1,7 @@
 """Putting a running process together: `run`, `web`, `worker`."""
 
 import asyncio
+import atexit
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -10,14 +11,18 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from bot.app import Bot, build_bot
 from bot.messenger import SlackMessenger
+from bot.oauth import build_install
 from cli.runtime import prepare_database
 from core.jobs import WorkerState, run_workers
 from core.services import Services, build_services
 from core.settings import load_settings
+from core.telemetry import telemetry
 from web.app import build_web
+from web.connections import server_config
 from web.slack_endpoint import slack_endpoint
 
 log = structlog.get_logger(__name__)
@@ -27,8 +32,6 @@ Port = Annotated[
     int | None, typer.Option(help="The port; else PUBLIC_URL's where that is this machine, else 8000.")
 ]
 LOOPBACK = "127.0.0.1"
-# How long requests under way may take to end when the process is told to stop.
-DRAIN_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,9 @@ def worker() -> None:
 
 def _start(parts: Parts) -> None:
     settings = load_settings()
+    # It ends with the process: what makes the process end is to be reported too.
+    atexit.register(telemetry.stop)
+    telemetry.start(settings)
     services = build_services(settings, prepare_database(settings))
     # uvicorn knows which event loop is the fastest here.
     with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
@@ -76,7 +82,7 @@ async def _serve(services: Services, parts: Parts) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    bot = build_bot(services) if services.settings.slack_bot_token else None
+    bot = build_bot(services) if services.settings.is_slack_on else None
     try:
         await services.database.check_schema()
         async with _started(bot):
@@ -103,10 +109,11 @@ def _tasks(services: Services, parts: Parts, bot: Bot | None, stop: asyncio.Even
     tasks: list[asyncio.Task[None]] = []
     if parts.web:
         endpoint = slack_endpoint(bot.app) if bot is not None else None
-        application = build_web(services, slack=endpoint, worker=state)
+        install = build_install(services, bot.clubs) if bot is not None else None
+        application = build_web(services, slack=endpoint, worker=state, install=install)
         tasks.append(asyncio.create_task(_serve_web(application, services, parts, stop)))
     if parts.worker:
-        messenger = SlackMessenger(services, bot.client) if bot is not None else None
+        messenger = SlackMessenger(services, bot.clubs) if bot is not None else None
         workers = run_workers(services.jobs, services.database, services.handlers(messenger), state)
         tasks.append(asyncio.create_task(workers))
     return tasks
@@ -134,18 +141,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve_web(application: object, services: Services, parts: Parts, stop: asyncio.Event) -> None:
+async def _serve_web(application: FastAPI, services: Services, parts: Parts, stop: asyncio.Event) -> None:
     port = parts.port or services.settings.port
-    config = uvicorn.Config(
-        application,  # type: ignore[arg-type] # any ASGI application
-        host=parts.host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    server = _Server(config)
+    server = _Server(server_config(application, services.settings, host=parts.host, port=port))
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -121,7 +121,7 @@ def _switch(club: str | None, *, on: bool, commit: bool, as_json: bool) -> None:
     async def work(services: Services, chosen: Club) -> tuple[bool, Club, NextReminders]:
         async with services.database.transaction(keep=commit) as conn:
             if on:
-                await _check_that_they_work(services, await load_rules(conn, chosen.id))
+                await _check_that_they_work(services, chosen, await load_rules(conn, chosen.id))
             is_changed = await switch(conn, chosen, on=on, actor=ACTOR, now=services.clock())
             return is_changed, chosen, await services.reminders.next(conn, chosen)
 
@@ -134,10 +134,11 @@ def _switch(club: str | None, *, on: bool, commit: bool, as_json: bool) -> None:
     finish(result, commit=commit, as_json=as_json)
 
 
-async def _check_that_they_work(services: Services, rules: Rules) -> None:
+async def _check_that_they_work(services: Services, club: Club, rules: Rules) -> None:
     if not services.mailer.is_on:
         raise InvalidInputError("Mail is off: set SMTP_URL and MAIL_FROM first.")
-    if rules.needs_approval and services.settings.approvals_channel is None:
+    channel = club.slack_approvals_channel or club.slack_payments_channel or services.settings.approvals_channel
+    if rules.needs_approval and channel is None:
         raise InvalidInputError(
             "SLACK_APPROVALS_CHANNEL is not set, so nobody could approve them: set it, or write "
             "`sideline reminders set --no-approval`."

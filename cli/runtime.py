@@ -12,6 +12,7 @@ from core.database import Database, database_url
 from core.schema_version import migrate
 from core.services import Services, build_services
 from core.settings import Settings, load_settings
+from core.tenancy import tenant_scope
 
 T = TypeVar("T")
 
@@ -51,7 +52,9 @@ def run_for_club(club_name: str | None, work: Callable[[Services, Club], Awaitab
 
     async def run() -> T:
         async with opened_services() as services:
-            return await work(services, await chosen_club(services, club_name))
+            club = await chosen_club(services, club_name)
+            with tenant_scope(club.id):
+                return await work(services, club)
 
     return asyncio.run(run())
 

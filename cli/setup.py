@@ -101,5 +101,9 @@ def doctor() -> None:
 def slack_manifest() -> None:
     """Print the manifest to make the Slack app from (api.slack.com/apps → From a manifest)."""
     settings: Settings = load_settings()
-    made = manifest(settings.base_url, socket_mode=settings.slack_app_token is not None)
+    made = manifest(
+        settings.base_url,
+        socket_mode=settings.slack_app_token is not None,
+        is_installable=settings.slack_client_id is not None,
+    )
     typer.echo(json.dumps(made, indent=2))

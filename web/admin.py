@@ -2,7 +2,7 @@
 
 import hmac
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -13,11 +13,13 @@ from starlette.responses import JSONResponse, Response
 
 from core.audiences import Audience, AudienceQuery, check_address, check_team
 from core.club import Club, all_clubs
+from core.database import bind_to_tenant
 from core.errors import InvalidInputError, NotFoundError, SettingsError
 from core.models.statuses import EmailType
 from core.services import Services
 from core.tournaments import tournament_name
 from web.errors import UnauthorizedError
+from web.rate_limit import RateLimit
 
 REQUESTED_BY = "admin-api"
 
@@ -69,9 +71,9 @@ class FirstPaymentOptions(BlastOptions):
         )
 
 
-def admin_routes(services: Services) -> APIRouter:
-    """Return the admin endpoints; each needs one of `ADMIN_API_TOKEN`'s tokens."""
-    router = APIRouter(dependencies=[Depends(_bearer_check(services.settings.admin_api_token))])
+def admin_routes(services: Services, limit: RateLimit) -> APIRouter:
+    """Return the admin endpoints; each needs one of `ADMIN_API_TOKEN`'s tokens, and guessing them is limited."""
+    router = APIRouter(dependencies=[Depends(_bearer_check(services.settings.admin_api_token, limit))])
 
     @router.post("/admin/email/outstanding-balance", response_model=None)
     async def outstanding_balance(options: Annotated[BalanceOptions, Query()]) -> Response:
@@ -99,16 +101,17 @@ async def _blast(services: Services, options: BlastOptions) -> Response:
     return JSONResponse(_summary(audience, blast_id=blast_id))
 
 
-def _bearer_check(tokens: tuple[str, ...]) -> Callable[[Request], None]:
+def _bearer_check(tokens: tuple[str, ...], limit: RateLimit) -> Callable[[Request], Awaitable[None]]:
     accepted = [token.encode() for token in tokens]
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:
         if not accepted:
             raise SettingsError("The admin endpoints are off: set ADMIN_API_TOKEN.")
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         # Header values come as Latin-1; every token is compared, so that time tells nothing about any.
         matches = [hmac.compare_digest(given.strip().encode("latin-1"), token) for token in accepted]
         if scheme.lower() != "bearer" or not any(matches):
+            await limit.check(request)
             raise UnauthorizedError("Send one of ADMIN_API_TOKEN's tokens: `Authorization: Bearer …`.")
 
     return check
@@ -119,6 +122,7 @@ async def _resolve(services: Services, options: BlastOptions) -> tuple[Club, Aud
     query = options.audience()
     async with services.database.transaction() as conn:
         club = await _club(conn, options.club)
+        await bind_to_tenant(conn, club.id)
         if query.team_id is not None:
             await check_team(conn, club.id, query.team_id)
         if query.tournament_id is not None:

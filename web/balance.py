@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from core.balances import OwedItem, total_payable
@@ -15,7 +15,9 @@ from core.instalments import one_line_a_plan
 from core.models.statuses import PaymentMethod
 from core.pages import BalanceItem, BalancePage, PaidItem
 from core.services import Services
+from core.tenancy import enter_tenant
 from web.pages import page_response
+from web.rate_limit import RateLimit
 
 METHODS: Mapping[PaymentMethod, str] = {
     PaymentMethod.CARD: "Card",
@@ -28,13 +30,14 @@ ON_ITS_WAY = "Your bank payment is on its way."
 NOT_SIGNED = "You can pay this once the contract is signed."
 
 
-def balance_route(services: Services) -> APIRouter:
+def balance_route(services: Services, limit: RateLimit) -> APIRouter:
     """Return the route."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(limit.check)])
 
     @router.api_route("/balance/{token}", methods=["GET", "HEAD"], response_model=None)
     async def balance(token: str) -> Response:
         tenant_id, parent_id = services.family_links.read_balance(token)
+        enter_tenant(tenant_id)
         async with services.database.transaction() as conn:
             family = await load_family_page(conn, tenant_id, parent_id)
             club = await club_by_id(conn, tenant_id)

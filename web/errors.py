@@ -42,6 +42,18 @@ class TooLargeError(SidelineError):
     """The request's body is longer than we read."""
 
 
+class TooSlowError(SidelineError):
+    """The request's body did not arrive in time."""
+
+
+class TooManyRequestsError(SidelineError):
+    """An address has asked too often; it may again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many requests from this address; try again in {retry_after} s.")
+        self.retry_after = retry_after
+
+
 # Where several fit, the first is meant.
 STATUSES: Mapping[type[SidelineError], int] = {
     InvalidInputError: 400,
@@ -50,7 +62,9 @@ STATUSES: Mapping[type[SidelineError], int] = {
     NotFoundError: 404,
     AlreadyDoneError: 409,
     NotPayableError: 410,
+    TooSlowError: 408,
     TooLargeError: 413,
+    TooManyRequestsError: 429,
     StripeRefusedError: 502,
     StripeUnavailableError: 503,
     SlackUnavailableError: 503,
@@ -61,6 +75,7 @@ STATUSES: Mapping[type[SidelineError], int] = {
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
     # The rest of the body is not read, so the connection can't carry another request.
+    408: {"Connection": "close"},
     413: {"Connection": "close"},
     503: {"Retry-After": str(RETRY_AFTER_SECONDS)},
 }
@@ -68,6 +83,10 @@ _HEADERS: Mapping[int, Mapping[str, str]] = {
 _TITLES: Mapping[int, tuple[str, str]] = {
     404: ("We can't find this page", "Please check that you have the whole address, as it was in the mail."),
     405: ("That doesn't work here", "Please open the link from your mail again."),
+    429: (
+        "One moment, please",
+        "Many pages were opened from your connection just now. Please try again in a minute; the link stays good.",
+    ),
     502: (
         "We can't open the payment page",
         "Nothing was charged. Please tell your club, so that somebody can look into it.",
@@ -106,10 +125,11 @@ class ErrorAnswers:
     async def _expected(self, request: Request, error: Exception) -> Response:
         status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
         reference = None
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequestsError) else None
         if status >= 500:
             reference = new_reference()
             log.warning("request_not_served", reference=reference, status=status, error=str(error))
-        return self._answer(request, status, str(error), reference)
+        return self._answer(request, status, str(error), reference, headers)
 
     async def _http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,21 +15,24 @@ from core.models import Player
 from core.pages import ClosedPage
 from core.payment_links import Obstacle
 from core.services import Services
+from core.tenancy import enter_tenant
 from core.tokens import FirstPaymentToken
 from web.closed import WORDS
 from web.pages import PRIVATE, page_response
 from web.pay import PATIENCE_SECONDS
+from web.rate_limit import RateLimit
 
 
-def first_payment_route(services: Services) -> APIRouter:
+def first_payment_route(services: Services, limit: RateLimit) -> APIRouter:
     """Return the route."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(limit.check)])
 
     @router.api_route("/checkout/first-payment", methods=["GET", "HEAD"], response_model=None)
     async def first_payment(
         request: Request, token: Annotated[str, Query()] = "", prorate: Annotated[bool, Query()] = True
     ) -> Response:
         named = services.family_links.read_first_payment(token)
+        enter_tenant(named.tenant_id)
         try:
             if request.method == "HEAD":
                 # Mail scanners ask like this: they get to know whether it can be paid, and nothing is made.

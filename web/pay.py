@@ -1,6 +1,6 @@
 """`GET /pay/{token}`: looks at the item now, then leads to Stripe or says in plain words why not."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -10,20 +10,23 @@ from core.pages import ClosedPage
 from core.pay_page import load_pay_item
 from core.payment_links import Obstacle
 from core.services import Services
+from core.tenancy import enter_tenant
 from web.closed import WORDS
 from web.pages import PRIVATE, page_response
+from web.rate_limit import RateLimit
 
 # Somebody is watching an empty page meanwhile.
 PATIENCE_SECONDS = 8.0
 
 
-def pay_route(services: Services) -> APIRouter:
+def pay_route(services: Services, limit: RateLimit) -> APIRouter:
     """Return the route."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(limit.check)])
 
     @router.api_route("/pay/{token}", methods=["GET", "HEAD"], response_model=None)
     async def pay(token: str, request: Request) -> Response:
         tenant_id, order_id = services.family_links.read_pay(token)
+        enter_tenant(tenant_id)
         links = services.payment_links
         try:
             if request.method == "HEAD":

@@ -1,10 +1,11 @@
-"""What surrounds every request: its id, the log's context, the count of answers, and the last catch.
+"""What surrounds every request: its id, the log's context, safe headers, the count of answers, the last catch.
 
 Plain ASGI: Starlette's `BaseHTTPMiddleware` runs the application in a task of its own, which costs time and
 keeps context variables from reaching it.
 """
 
 import re
+from collections.abc import Mapping
 from uuid import uuid4
 
 import structlog
@@ -12,17 +13,24 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.tenancy import tenant_scope
 from web.errors import ErrorAnswers
 from web.metrics import Metrics
+from web.pages import POLICY, PRIVATE
 
+# What is no page, or says nothing about itself, is as private and harmless as one.
+SAFE: Mapping[str, str] = {**PRIVATE, "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+# RFC 6797: for half a year, browsers come by HTTPS only. Other names under the club's domain are not ours to bind.
+HTTPS_ONLY: Mapping[str, str] = {"Strict-Transport-Security": "max-age=15552000"}
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,127}")
 
 
 class RequestShell:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, errors: ErrorAnswers) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, errors: ErrorAnswers, *, is_https: bool) -> None:
         self._app = app
+        self._safe_headers = {**SAFE, **HTTPS_ONLY} if is_https else SAFE
         self._metrics = metrics
         self._errors = errors
 
@@ -41,10 +49,12 @@ class RequestShell:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                for name, value in self._safe_headers.items():
+                    headers.setdefault(name, value)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        # Nobody's until the route knows whose; and never the next request's.
+        with structlog.contextvars.bound_contextvars(request_id=request_id), tenant_scope(None):
             try:
                 await self._app(scope, receive, send_with_headers)
             except Exception as error:

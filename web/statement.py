@@ -1,6 +1,6 @@
 """`GET /statement/{token}?year=`: a family's statement of a year as a page, and with `.pdf` as a PDF."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,12 +10,14 @@ from core.errors import NotFoundError
 from core.family_statement import load_statement
 from core.services import Services
 from core.statement_page import StatementPage, statement_page
+from core.tenancy import enter_tenant
 from web.pages import PRIVATE, page_response
+from web.rate_limit import RateLimit
 
 
-def statement_routes(services: Services) -> APIRouter:
+def statement_routes(services: Services, limit: RateLimit) -> APIRouter:
     """Return the routes."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(limit.check)])
 
     # First, since the other one's token would match as well.
     @router.api_route("/statement/{token}.pdf", methods=["GET", "HEAD"], response_model=None)
@@ -39,6 +41,7 @@ def statement_routes(services: Services) -> APIRouter:
 
 async def _load(services: Services, token: str, year: str | None) -> tuple[StatementPage, int, int]:
     tenant_id, parent_id = services.family_links.read_statement(token)
+    enter_tenant(tenant_id)
     now = services.clock()
     async with services.database.transaction() as conn:
         club = await club_by_id(conn, tenant_id)

@@ -1,6 +1,8 @@
 """`POST /webhooks/stripe`: 200 once the event is durably stored and applied, 5xx only if Stripe should retry."""
 
+from datetime import datetime
 from time import perf_counter
+from typing import Any
 
 import structlog
 from fastapi import APIRouter
@@ -10,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from core.errors import InvalidInputError, SettingsError
 from core.services import Services
 from core.stripe_gateway import verified_event
+from core.traces import traced
 from web.bodies import read_body
 from web.metrics import Metrics
 
@@ -34,8 +37,18 @@ def stripe_webhook(services: Services, metrics: Metrics) -> APIRouter:
             log.warning("webhook_refused", reason=str(error), bytes=len(raw))
             raise
         # Committed when this returns: Stripe never hears of a success that a crash could undo.
-        ingested = await services.stripe_events.ingest(event, raw)
-        metrics.count_event(event["type"], ingested.outcome, perf_counter() - started)
-        return JSONResponse({"received": True, "outcome": ingested.outcome or "duplicate"})
+        with traced(event["id"]):
+            ingested = await services.stripe_events.ingest(event, raw)
+            outcome = ingested.outcome or "duplicate"
+            log.info("stripe_event", type=event["type"], outcome=outcome)
+        lag = _lag(event, services.clock())
+        metrics.count_event(event["type"], ingested.outcome, perf_counter() - started, lag)
+        return JSONResponse({"received": True, "outcome": outcome})
 
     return router
+
+
+def _lag(event: dict[str, Any], now: datetime) -> float | None:
+    """Return the seconds since Stripe made the event, where it says when."""
+    created = event.get("created")
+    return now.timestamp() - created if isinstance(created, int) else None
