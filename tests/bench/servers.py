@@ -5,7 +5,9 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import orjson
@@ -17,6 +19,7 @@ from slack_bolt.async_app import AsyncApp
 from sqlalchemy.engine import make_url
 
 from bot.app import build_bot
+from bot.manifest import BOT_SCOPES
 from core.database import libpq_url
 from core.services import build_services
 from tests.books import made_up_settings
@@ -63,12 +66,42 @@ def sideline() -> Any:  # noqa: ANN401 - an ASGI application
         stripe_webhook_secret=(WEBHOOK_SECRET,),
         slack_bot_token="xoxb-bench",
         slack_signing_secret=SIGNING_SECRET,
-        slack_api_base_url="http://127.0.0.1:9/api/",
+        slack_api_base_url=_slack_that_knows_us(),
         slack_coaches=(COACH,),
         slack_payments_channel="C0",
     )
     services = build_services(settings, url)
-    return build_web(services, slack=slack_endpoint(build_bot(services).app))
+    bot = build_bot(services)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
+        if scope["type"] == "lifespan":
+            # As `sideline web` does before it serves.
+            await bot.start()
+        await web(scope, receive, send)
+
+    web = build_web(services, slack=slack_endpoint(bot.app))
+    return application
+
+
+def _slack_that_knows_us() -> str:
+    """Start what answers `auth.test`; returns its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            answer = orjson.dumps({"ok": True, "team_id": TEAM, "user_id": "U0BOT", "bot_id": "B0"})
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("X-OAuth-Scopes", ",".join(BOT_SCOPES))
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}/api/"
 
 
 def no_op_slack() -> FastAPI:

@@ -111,7 +111,7 @@ async def jobs_left(services: Services) -> int:
 
 @pytest.fixture
 async def bot(services: Services, slack: SlackStandIn) -> AsyncIterator[Bot]:
-    bot = build_bot(services)
+    bot = build_bot(services, clubs_last_seconds=0)
     endpoint = slack_endpoint(bot.app)
     web = FastAPI()
 
@@ -134,7 +134,7 @@ async def drain(services: Services, bot: Bot) -> AsyncIterator[Callable[[], Awai
     async def drain() -> None:
         nonlocal worker
         if worker is None and await jobs_left(services):
-            handlers = services.handlers(SlackMessenger(services, bot.client))
+            handlers = services.handlers(SlackMessenger(services, bot.clubs))
             worker = asyncio.create_task(run_workers(services.jobs, services.database, handlers))
         async with asyncio.timeout(20):
             while await jobs_left(services):  # noqa: ASYNC110 - the queue is another process's as well

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
-from core.models import Blast, BlastRecipient, Order, Player, Team, Tenant
+from core.models import AuditLog, Blast, BlastRecipient, EmailLog, Order, Player, Team, Tenant
 from sandbox.mailbox import MailFault
 from sandbox.slack import Fault, Message, View
 from tests.books import add
@@ -141,6 +141,10 @@ async def test_a_test_goes_to_oneself_only(club: Club) -> None:
     assert mail.envelope_to == ("ada@example.com",)
     assert mail.subject.startswith("[Test] ")
     assert "waiting for approval" in words(message)
+    async with club.services.database.transaction() as conn:
+        logged = (await conn.execute(select(EmailLog.to_address, EmailLog.status, EmailLog.parent_id))).all()
+        actions = (await conn.scalars(select(AuditLog.action).order_by(AuditLog.id))).all()
+    assert ([tuple(row) for row in logged], actions[-1]) == ([("ada@example.com", "sent", None)], "blast.test")
 
 
 async def test_a_test_needs_an_address(club: Club) -> None:

@@ -112,8 +112,8 @@ async def test_slack_away_at_the_start(services: Services, slack: SlackStandIn) 
 
 
 async def test_a_lone_clubs_workspace_is_asked_for_again_after_an_outage(club: Club) -> None:
-    fresh = build_bot(club.services)
-    workspace = fresh._desk.workspace
+    fresh = build_bot(club.services, clubs_last_seconds=0)
+    workspace = fresh.clubs.workspace
     club.slack.faults.add(Fault("error", "auth.test"))
     with pytest.raises(Exception, match="busy"):
         await workspace.club_of("T0SIDELINE")

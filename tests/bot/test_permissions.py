@@ -152,7 +152,7 @@ async def test_sign_up_variables_change_nothing(services: Services, monkeypatch:
 
 async def test_an_unexpected_failure_shows_a_reference_that_the_log_has(club: Club) -> None:
     async with club.services.database.transaction() as conn:
-        await conn.execute(text("alter table player_search rename to gone"))
+        await conn.execute(text("alter view searchable_players rename to gone"))
     with capture_logs() as logs:
         done = await club.slack.command(COACH, GENERAL, "/player", "jaxon")
     reference = done.text.partition("Reference ")[2][:8]

@@ -49,7 +49,8 @@ async def books(database: Database) -> Books:
 async def test_a_payment_that_was_missed_is_reconciled(
     ask: Ask, stripe: StripeStandIn, books: Books, database: Database
 ) -> None:
-    await ask("backfill", "payment-links", "--commit")
+    first, again = [last_json(await ask("backfill", "payment-links", "--commit", "--json")) for _ in range(2)]
+    assert (first["created"], first["skipped"]) == (again["skipped"], again["created"]) == (1, 0)
     await stripe.pay(await stripe.open_link(next(iter(stripe.payment_links))))
     asked = len(stripe.requests)
 

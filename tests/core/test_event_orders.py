@@ -1,19 +1,22 @@
 """However Stripe tells of a payment, in whatever order and however often, the books end the same."""
 
+import asyncio
 import itertools
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.engine import URL
 
 from core.database import Database
 from core.jobs import JobQueue
-from core.models import Order, OrderHistory, Payment
+from core.models import Notice, Order, OrderHistory, Payment, StripeEvent, StripeRefund, UnmatchedPayment
 from core.payment_links import PaymentLinks
+from core.payments import lock_named_order
 from core.stripe_events import StripeEvents
+from core.unmatched import UnmatchedPayments
 from tests.books import Books, open_books
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -160,3 +163,65 @@ async def test_history_is_written_beside_each_change(database: Database, stripe_
             select(OrderHistory.from_status, OrderHistory.to_status).order_by(OrderHistory.id)
         )
     assert rows.all() == [("pending", "paid"), ("paid", "refunded")]
+
+
+async def test_a_refund_that_is_heard_of_before_its_payment_is_told_all_the_same(
+    database: Database, stripe_events: StripeEvents
+) -> None:
+    books = await books_of(database)
+    for permutation in itertools.permutations([session("completed", books), refund("succeeded", 5000)]):
+        await tell(stripe_events, [*permutation, *reversed(permutation)])
+        async with database.transaction() as conn:
+            kinds = sorted(await conn.scalars(select(Notice.kind)))
+        assert kinds == ["payment", "refund"], [told["type"] for told in permutation]
+        await forget(database, books)
+
+
+async def test_a_dispute_that_was_won_before_its_payment_is_heard_of_is_told_all_the_same(
+    database: Database, stripe_events: StripeEvents
+) -> None:
+    books = await books_of(database)
+    await tell(stripe_events, [dispute("closed", "won"), session("completed", books)])
+    async with database.transaction() as conn:
+        assert sorted(await conn.scalars(select(Notice.kind))) == ["dispute_closed", "payment"]
+
+
+async def test_what_came_before_its_payment_counts_as_applied_once_that_is_there(
+    database: Database, stripe_events: StripeEvents
+) -> None:
+    books = await books_of(database)
+    disputed = [dispute("created", "needs_response"), dispute("closed", "won")]
+    await tell(stripe_events, [refund("pending"), refund("succeeded"), *disputed])
+    assert await outcomes(database) == ["unmatched"] * 4
+    # Another payment is not what they wait for.
+    await tell(stripe_events, [session("completed", books, pi="pi_2", cs="cs_test_2")])
+    assert await outcomes(database) == ["applied", *["unmatched"] * 4]
+    await tell(stripe_events, [session("completed", books)])
+    assert await outcomes(database) == ["applied"] * 6
+
+
+async def outcomes(database: Database) -> list[str | None]:
+    async with database.transaction() as conn:
+        return sorted(await conn.scalars(select(StripeEvent.outcome)), key=str)
+
+
+async def test_a_refund_that_arrives_while_its_payment_is_being_matched_is_not_lost(
+    database: Database, database_url: URL, stripe_events: StripeEvents
+) -> None:
+    books = await books_of(database)
+    jobs = JobQueue(database_url)
+    unmatched = UnmatchedPayments(database, jobs, PaymentLinks(database, None, jobs, lambda: NOW), lambda: NOW)
+    paid = session("completed", books)
+    paid["data"]["object"]["metadata"] = {}
+    await tell(stripe_events, [paid])
+    async with database.transaction() as conn:
+        unmatched_id = int(await conn.scalar(select(UnmatchedPayment.id)) or 0)
+    async with database.transaction() as conn:
+        # A refund's event, half way: nothing to set it against, and not committed yet.
+        await lock_named_order(conn, "pi_1", None, None)
+        back = {"id": "re_1", "stripe_payment_intent_id": "pi_1", "amount_cents": 15000, "status": "succeeded"}
+        await conn.execute(insert(StripeRefund).values(back))
+        matching = asyncio.create_task(unmatched.match(books.tenant_id, unmatched_id, books.order_id, "U0ADMIN"))
+        await asyncio.wait([matching], timeout=0.5)
+    await matching
+    assert await state(database, books) == ("refunded", 0, 1)

@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 
 from core.database import Database
 from core.errors import StripeRefusedError, StripeUnavailableError
-from core.jobs import TASKS, CappedBackoff, Handler, JobQueue, WorkerState, run_workers
+from core.jobs import QUEUES, TASKS, CappedBackoff, Handler, JobQueue, WorkerState, run_workers
 from core.models import JobFailure
 
 
@@ -40,6 +40,16 @@ async def job_statuses(database: Database) -> list[str]:
         return list(rows)
 
 
+async def are_breaking_off() -> bool:
+    names = [getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()]
+    return names.count("_run_worker") < len(QUEUES)
+
+
+async def rename(database: Database, table: str, name: str) -> None:
+    async with database.transaction() as conn:
+        await conn.execute(text(f"alter table {table} rename to {name}"))
+
+
 async def until(condition, within: float = 15) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110 - the database says when
@@ -47,12 +57,11 @@ async def until(condition, within: float = 15) -> None:  # type: ignore[no-untyp
 
 
 async def test_a_job_is_part_of_the_transaction_that_enqueues_it(queue: JobQueue, database: Database) -> None:
-    async with database.engine.connect() as conn, conn.begin() as transaction:
-        await queue.close_link(conn, "plink_1")
-        await transaction.rollback()
+    async with database.transaction(keep=False) as conn:
+        await queue.close_links(conn, "plink_1")
     assert await job_statuses(database) == []
     async with database.transaction() as conn:
-        await queue.close_link(conn, "plink_1")
+        await queue.close_links(conn, "plink_1")
         assert await job_statuses(database) == []
     assert await job_statuses(database) == ["todo"]
 
@@ -64,7 +73,7 @@ async def test_a_job_runs_and_leaves_nothing_behind(queue: JobQueue, database: D
         closed.append(stripe_payment_link_id)
 
     async with database.transaction() as conn:
-        await queue.close_link(conn, "plink_1")
+        await queue.close_links(conn, "plink_1")
     async with working(queue, database, {"close_link": close}):
         await until(lambda: _is_empty(database))
     assert closed == ["plink_1"]
@@ -84,7 +93,7 @@ async def test_what_passes_is_tried_again_and_the_error_is_kept(queue: JobQueue,
             raise StripeUnavailableError("Stripe is away")
 
     async with database.transaction() as conn:
-        await queue.close_link(conn, "plink_1")
+        await queue.close_links(conn, "plink_1")
     async with working(queue, database, {"close_link": close}):
         await until(lambda: _is_empty(database))
     assert tries == 2
@@ -107,7 +116,7 @@ async def test_what_is_refused_for_good_is_not_tried_again(queue: JobQueue, data
         return await job_statuses(database) == ["failed"]
 
     async with database.transaction() as conn:
-        await queue.close_link(conn, "plink_1")
+        await queue.close_links(conn, "plink_1")
     async with working(queue, database, {"close_link": close}):
         await until(has_failed)
     assert tries == 1
@@ -120,7 +129,7 @@ async def test_the_job_of_a_worker_that_died_is_given_back(queue: JobQueue, data
         done.set()
 
     async with database.transaction() as conn:
-        await queue.close_link(conn, "plink_1")
+        await queue.close_links(conn, "plink_1")
         # What kill -9 leaves: a job in `doing`, and a worker that was last heard of a while ago.
         await conn.execute(
             text("""
@@ -160,9 +169,51 @@ async def test_workers_outlive_a_lost_database(queue: JobQueue, database: Databa
                 )
             )
         async with database.transaction() as conn:
-            await queue.close_link(conn, "plink_1")
+            await queue.close_links(conn, "plink_1")
         async with asyncio.timeout(30):
             await done.wait()
+
+
+async def test_workers_that_broke_off_come_back(queue: JobQueue, database: Database) -> None:
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def close(stripe_payment_link_id: str) -> None:
+        (first if stripe_payment_link_id == "plink_1" else second).set()
+
+    async with database.transaction() as conn:
+        await queue.close_links(conn, "plink_1")
+    async with working(queue, database, {"close_link": close}):
+        await first.wait()
+        # As where the database is restored: for a moment nothing is there.
+        await rename(database, "procrastinate_jobs", "hidden_jobs")
+        await until(are_breaking_off)
+        await rename(database, "hidden_jobs", "procrastinate_jobs")
+        async with database.transaction() as conn:
+            await queue.close_links(conn, "plink_2")
+        async with asyncio.timeout(15):
+            await second.wait()
+
+
+async def test_workers_told_to_stop_while_they_break_off_do_stop(queue: JobQueue, database: Database) -> None:
+    started, may_end = asyncio.Event(), asyncio.Event()
+
+    async def close(stripe_payment_link_id: str) -> None:
+        started.set()
+        await may_end.wait()
+
+    async with database.transaction() as conn:
+        await queue.close_links(conn, "plink_1")
+    task = asyncio.create_task(run_workers(queue, database, dict.fromkeys(TASKS, nothing) | {"close_link": close}))
+    await started.wait()
+    # Without their table all workers fail but the one that has a job to end first.
+    await rename(database, "procrastinate_jobs", "hidden_jobs")
+    await until(are_breaking_off)
+    await rename(database, "hidden_jobs", "procrastinate_jobs")
+    task.cancel()
+    may_end.set()
+    done, _ = await asyncio.wait([task], timeout=10)
+    task.cancel()
+    assert done
 
 
 def test_waits_grow_to_a_cap() -> None:

@@ -5,11 +5,12 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from time import perf_counter
 
 import pytest
 import structlog
 
-from core.logs import HIDDEN, configure_logging, hide_secrets
+from core.logs import HIDDEN, configure_logging, hide_secrets, show_controls
 
 
 @contextmanager
@@ -100,3 +101,32 @@ def test_secrets_are_taken_out_of_any_text(text: str) -> None:
 def test_secrets_are_known_by_their_names() -> None:
     hidden = hide_secrets(None, "info", {"event": "x", "signing_secret": "abc", "count": 3, "none": None})
     assert hidden == {"event": "x", "signing_secret": HIDDEN, "count": 3, "none": None}
+
+
+def test_addresses_and_rows_that_the_database_refused_are_hidden() -> None:
+    refused = "duplicate key\nDETAIL:  Key (last_name)=(Reed) already exists.\n[SQL: insert into parents]"
+    event = hide_secrets(
+        None, "", {"error": "no mailbox for Pat.Reed+club@mail.example.org", "exception": refused}
+    )
+    assert event["error"] == f"no mailbox for {HIDDEN}"
+    assert event["exception"] == f"duplicate key\nDETAIL:  {HIDDEN}\n[SQL: insert into parents]"
+
+
+def test_a_mails_own_id_stays_readable() -> None:
+    assert hide_secrets(None, "", {"message_id": "<1.2@club.test>"}) == {"message_id": "<1.2@club.test>"}
+
+
+def test_nothing_that_is_logged_can_begin_a_line_or_move_a_terminals_cursor() -> None:
+    given = {"event": "a\n2026-11-21 [error] made up", "name": "\x1b[2J\u202e\u2028x", "exception": "one\n\x1btwo"}
+    assert show_controls(None, "", given) == {
+        "event": "a\\n2026-11-21 [error] made up",
+        "name": "\\x1b[2J\\u202e\\u2028x",
+        "exception": "one\n\\x1btwo",
+    }
+
+
+def test_long_text_is_looked_through_in_no_time() -> None:
+    for text in ("a" * 200_000, "a@" * 100_000, "://" * 60_000, "a.b@c." * 50_000):
+        started = perf_counter()
+        hide_secrets(None, "", {"error": text})
+        assert perf_counter() - started < 2

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
@@ -32,6 +33,9 @@ class Letterbox:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, EmailMessage]] = []
         self.is_checked = self.is_closed = False
+
+    def turn(self) -> AbstractAsyncContextManager[object]:
+        return nullcontext()
 
     async def send(self, message: bytes, *, sender: str, recipient: str) -> str:
         self.sent.append((sender, recipient, email.message_from_bytes(message, policy=email.policy.default)))

@@ -9,7 +9,7 @@ from core.club import club_by_id
 from core.database import Database
 from core.errors import InvalidInputError
 from core.models import Order, Parent, Player, Product
-from core.monthly_fees import bill_monthly
+from core.monthly_fees import TAKEN_OFF, bill_monthly
 from tests.books import Books, add, open_books
 from tests.statements import counted
 
@@ -56,12 +56,14 @@ async def test_a_changed_fee_does_not_bill_the_month_again(database: Database) -
         assert await conn.scalar(select(Order.amount_cents)) == 15000
 
 
-async def test_a_canceled_month_can_be_billed_again(database: Database) -> None:
+async def test_a_month_that_was_taken_off_the_list_stays_off_and_is_named(database: Database) -> None:
     async with database.transaction() as conn:
         books = await open_books(conn)
         await conn.execute(update(Order).values(status="canceled"))
         report = await bill_monthly(conn, await club_by_id(conn, books.tenant_id), "2026-12")
-    assert len(report.charges) == 1
+    assert (report.charges, report.already_billed) == ((), 0)
+    (named,) = report.problems
+    assert (named.player_name, named.reason) == ("Jaxon Reed", TAKEN_OFF)
 
 
 async def test_two_people_billing_at_once_bill_once(database: Database) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.errors import NotFoundError
 from core.tokens import FamilyLinks, FirstPaymentToken
 
-LINKS = FamilyLinks("https://club.test", "a made-up key")
+LINKS = FamilyLinks("https://club.test", ["a made-up key"])
 ids = st.integers(min_value=1, max_value=2**63 - 1)
 
 
@@ -60,6 +60,6 @@ def test_a_changed_token_is_unknown(data: st.DataObject) -> None:
 
 
 def test_another_key_signs_other_tokens() -> None:
-    token = first_payment_token(FamilyLinks("https://club.test", "another key").first_payment_url(1, 2, 3))
+    token = first_payment_token(FamilyLinks("https://club.test", ["another key"]).first_payment_url(1, 2, 3))
     with pytest.raises(NotFoundError):
         LINKS.read_first_payment(token)

@@ -1,0 +1,68 @@
+"""`/player` with the whole family card, in clubs of three sizes, against a no-op Bolt listener."""
+
+import hashlib
+import hmac
+import time
+import urllib.parse
+
+from tests.bench.ground import database, fill
+from tests.bench.load import Request, Timing
+from tests.bench.servers import COACH, SIGNING_SECRET, TEAM
+from tests.bench.serving import AT_ONCE, measure
+from tests.bench.tables import timing_table
+
+LOOKUPS = 1500
+SIZES = (1000, 100_000)
+MILLION = 1_000_000
+PATH = "/slack/events"
+
+
+def lookups(names: list[tuple[str, str]]) -> list[Request]:
+    """Signed `/player` commands for players spread over the whole club."""
+    step = max(len(names) // LOOKUPS, 1)
+    chosen = (names[::step] * (LOOKUPS // len(names[::step]) + 1))[:LOOKUPS]
+    return [_signed(f"{first} {last}") for first, last in chosen]
+
+
+def _signed(text: str) -> Request:
+    form = {
+        "command": "/player",
+        "text": text,
+        "team_id": TEAM,
+        "user_id": COACH,
+        "channel_id": "C0",
+        "api_app_id": "A0",
+        "trigger_id": "1.2.3",
+        "response_url": "http://127.0.0.1:9/r",
+    }
+    body = urllib.parse.urlencode(form).encode()
+    stamp = str(int(time.time()))
+    digest = hmac.new(SIGNING_SECRET.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-Slack-Request-Timestamp": stamp,
+        "X-Slack-Signature": f"v0={digest}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    return Request(body, headers)
+
+
+async def run() -> str:
+    """Measure clubs of 1,000 and 100,000 players."""
+    return await _measured("/player", SIZES)
+
+
+async def run_million() -> str:
+    """Measure a club of a million beside one of 100,000; filling it takes minutes."""
+    return await _measured("/player, up to a million players", (100_000, MILLION))
+
+
+async def _measured(title: str, sizes: tuple[int, ...]) -> str:
+    rows: list[tuple[str, Timing]] = []
+    for players in sizes:
+        with database() as (url, folder):
+            requests = lookups(fill(url, players))
+            if not rows:
+                rows.append(("no-op Bolt listener", await measure("no_op_slack", PATH, requests, url, folder)))
+            timing = await measure("sideline", PATH, requests, url, folder)
+            rows.append((f"/player among {players:,}, whole card", timing))
+    return timing_table(f"{title}, {AT_ONCE} at a time, one process", rows)
