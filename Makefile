@@ -4,14 +4,15 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := bot cli core migrations sandbox scripts templates tests web
 
-.PHONY: setup demo test check bench lock format browser help
+.PHONY: setup demo test check bench soak lock format browser help
 
 help:
 	@echo "make setup   virtual environment with the locked dependencies"
 	@echo "make demo    the whole product against local stand-ins; prints the address to open"
 	@echo "make test    the whole test suite"
-	@echo "make check   formatter, linter, types, architecture, schema drift"
+	@echo "make check   formatter, linter, types, architecture, schema drift, known vulnerabilities"
 	@echo "make bench   the benchmarks"
+	@echo "make soak    the long fault suite, about half an hour; see docs/reliability.md"
 
 setup: $(STAMP)
 
@@ -37,9 +38,14 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_schema.py
+	$(BIN)/python scripts/check_migrations.py
+	$(BIN)/python scripts/audit.py
 
 bench: setup
 	@$(BIN)/python -m tests.bench
+
+soak: setup
+	@$(BIN)/python -m tests.soak --write $(ARGS)
 
 format: setup
 	$(BIN)/ruff format $(SOURCES)
@@ -56,3 +62,5 @@ browser:
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--group dev pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--extra sentry --extra otel --group build -c requirements.lock pyproject.toml -o deploy/requirements.lock
