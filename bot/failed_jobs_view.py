@@ -17,6 +17,7 @@ _SUBJECT, _REASON = 80, 200
 WORK: Mapping[str, str] = {
     "send_mail": "A mail",
     "send_blast_mail": "A blast's mail",
+    "send_blast_mails": "Some of a blast's mails",
     "send_receipts": "A payment's receipt",
     "post_notice": "A notice in the payments channel",
     "refresh_notice": "Bringing a notice up to date",

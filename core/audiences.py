@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.balances import OwedItem, family_owes, stream_families, total_payable
+from core.balances import OwedItem, families_owe, family_owes, stream_families, total_payable
 from core.club import Club
 from core.errors import InvalidInputError, NotFoundError
 from core.first_month import first_month_is_owed
@@ -169,6 +169,18 @@ async def family_items(
 ) -> list[OwedItem]:
     """Return what one family's mail lists now; empty where nothing is left to ask for."""
     items = await family_owes(conn, tenant_id, parent_id, *conditions_of(query))
+    return _listed(items, today)
+
+
+async def families_items(
+    conn: AsyncConnection, tenant_id: int, query: AudienceQuery, parent_ids: Sequence[int], today: date
+) -> dict[int, list[OwedItem]]:
+    """Return the same for several families, with one statement; those with nothing to ask for may be missing."""
+    families = await families_owe(conn, tenant_id, parent_ids, *conditions_of(query))
+    return {parent_id: _listed(items, today) for parent_id, items in families.items()}
+
+
+def _listed(items: Sequence[OwedItem], today: date) -> list[OwedItem]:
     return [item for item in asked_now(items, today) if item.is_payable]
 
 

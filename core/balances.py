@@ -9,11 +9,11 @@ their own and neither sees the other's.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     CompoundSelect,
@@ -35,12 +35,14 @@ from core.fees import contract_allows
 from core.models import InstalmentPlan, Order, Parent, Payment, Player, Product, Team
 from core.models.statuses import OrderStatus
 
+_ROWS_AT_ONCE = 1000
 
-@dataclass(frozen=True, slots=True)
-class OwedItem:
+
+class OwedItem(NamedTuple):
     """One order that a family still owes something on, or whose payment is on its way. Amounts in cents.
 
-    `parent_…` is who reads it: the payer, or a second guardian who gets copies (`is_copy`).
+    `parent_…` is who reads it: the payer, or a second guardian who gets copies (`is_copy`). A tuple, since a
+    club's balances are hundreds of thousands of these.
     """
 
     order_id: int
@@ -123,7 +125,7 @@ _payer_of_copy = case((
 _reads_along = Player.second_parent_id.is_not(None) & Player.second_share_percent.is_(None)
 
 
-def _owed() -> Select[Any]:
+def _owed(start: Any = Order) -> Select[Any]:  # noqa: ANN401 - a table, or tables joined to it
     """Return the statement without who reads it: what follows joins `Parent` in one way or another."""
     return (
         select(
@@ -152,7 +154,7 @@ def _owed() -> Select[Any]:
             _instalments_paid,
             _payer_of_copy,
         )
-        .select_from(Order)
+        .select_from(start)
         .join(Player, Player.id == Order.player_id)
         .outerjoin(Team, Team.id == Player.team_id)
         .outerjoin(Product, Product.id == Order.product_id)
@@ -172,15 +174,19 @@ _OWED = _owed().join(Parent, Parent.id == Order.parent_id)
 _READ = _owed().join(_readers, true()).join(Parent, Parent.id == _readers.c.parent_id)
 
 
-def orders_read_by(parent_id: ColumnElement[int]) -> Select[tuple[int]]:
-    """Return the ids of the orders that a guardian pays, and of those that they get copies about."""
+def _own_and_copied(parent_id: ColumnElement[int]) -> tuple[Select[int], Select[int]]:
     own = select(Order.id).where(Order.parent_id == parent_id)
     copied = (
         select(Order.id)
         .join(Player, Player.id == Order.player_id)
         .where(Player.second_parent_id == parent_id, Player.second_share_percent.is_(None))
     )
-    return select(union_all(own, copied).subquery().c.id)
+    return own, copied
+
+
+def orders_read_by(parent_id: ColumnElement[int]) -> Select[tuple[int]]:
+    """Return the ids of the orders that a guardian pays, and of those that they get copies about."""
+    return select(union_all(*_own_and_copied(parent_id)).subquery().c.id)
 
 
 _named_parent = bindparam("parent_id", type_=BigInteger)
@@ -192,6 +198,21 @@ _FAMILY = (
         Parent.tenant_id == Order.tenant_id,
         Order.id.in_(orders_read_by(_named_parent)),
     )
+)
+
+
+_named_parents = (
+    func.unnest(bindparam("parent_ids", type_=ARRAY(BigInteger)))
+    .table_valued(column("parent_id", BigInteger), name="named")
+    .render_derived()
+)
+_read_by_named = union_all(
+    *(orders.correlate(_named_parents) for orders in _own_and_copied(_named_parents.c.parent_id))
+).lateral("read")
+_FAMILIES = (
+    _owed(_named_parents.join(_read_by_named, true()).join(Order, Order.id == _read_by_named.c.id))
+    .join(Parent, Parent.id == _named_parents.c.parent_id)
+    .where(Order.tenant_id == bindparam("tenant_id"), Parent.tenant_id == Order.tenant_id)
 )
 
 
@@ -217,15 +238,33 @@ async def family_owes(
     return [OwedItem(*row) for row in await conn.execute(statement, named)]
 
 
+async def families_owe(
+    conn: AsyncConnection, tenant_id: int, parent_ids: Sequence[int], *conditions: ColumnElement[bool]
+) -> dict[int, list[OwedItem]]:
+    """Return the same for several guardians, with one statement; those with nothing are left out."""
+    named = {"tenant_id": tenant_id, "parent_ids": list(parent_ids)}
+    families: dict[int, list[OwedItem]] = {}
+    statement = _FAMILIES.where(*conditions) if conditions else _FAMILIES
+    for row in await conn.execute(statement, named):
+        item = OwedItem(*row)
+        families.setdefault(item.parent_id, []).append(item)
+    return families
+
+
 async def fetch_owed(conn: AsyncConnection, tenant_id: int, *conditions: ColumnElement[bool]) -> list[OwedItem]:
     """Return what is owed, narrowed by conditions on `Order`, `Player` or `Parent`."""
     rows = (await conn.execute(owed_items(tenant_id, *conditions))).all()
     return [OwedItem(*row) for row in rows]
 
 
+def read_items(tenant_id: int, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """Return the statement: what is owed in a club with everybody who reads it, guardian by guardian."""
+    return _READ.where(Order.tenant_id == tenant_id, *conditions)
+
+
 async def fetch_read(conn: AsyncConnection, tenant_id: int, *conditions: ColumnElement[bool]) -> list[OwedItem]:
     """Return what is owed with everybody who reads it: the payer, and who gets copies, guardian by guardian."""
-    rows = (await conn.execute(_READ.where(Order.tenant_id == tenant_id, *conditions))).all()
+    rows = (await conn.execute(read_items(tenant_id, *conditions))).all()
     return [OwedItem(*row) for row in rows]
 
 
@@ -234,13 +273,15 @@ async def stream_families(
 ) -> AsyncIterator[list[OwedItem]]:
     """Yield each guardian's items, copies included, reading the rows as they come: memory stays flat."""
     family: list[OwedItem] = []
-    async with conn.stream(_READ.where(Order.tenant_id == tenant_id, *conditions)) as rows:
-        async for row in rows:
-            item = OwedItem(*row)
-            if family and family[0].parent_id != item.parent_id:
-                yield family
-                family = []
-            family.append(item)
+    async with conn.stream(read_items(tenant_id, *conditions)) as rows:
+        # Waiting for each row by itself would take longer than reading it.
+        async for some in rows.partitions(_ROWS_AT_ONCE):
+            for row in some:
+                item = OwedItem(*row)
+                if family and family[0].parent_id != item.parent_id:
+                    yield family
+                    family = []
+                family.append(item)
     if family:
         yield family
 

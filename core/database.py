@@ -1,7 +1,7 @@
 """The one door to PostgreSQL: opens transactions, starts the embedded server, checks the schema's version."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -63,14 +63,18 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self, *, keep: bool = True) -> AsyncIterator[AsyncConnection]:
+    async def transaction(
+        self, *, keep: bool = True, settings: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         """Open a transaction: committed when the block ends, rolled back when it raises.
 
         Without `keep` it is rolled back in any case: what a dry run or a preview did is only looked at. In a
-        club's scope (`core.tenancy`) it sees and writes that club's rows alone.
+        club's scope (`core.tenancy`) it sees and writes that club's rows alone. `settings` are PostgreSQL's, and
+        hold for this transaction.
         """
+        given = "".join(f"; set local {name} = '{value}'" for name, value in (settings or {}).items())
         async with self.engine.begin() as connection:
-            await _send(connection, "begin")
+            await _send(connection, f"begin{given}")
             yield connection
             if not keep:
                 await connection.rollback()

@@ -7,7 +7,8 @@ An address that a mail server refuses for good is marked on the family, in the t
 down; the next mail that it takes clears the mark, and so does another address (a trigger on `parents`).
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import structlog
 from sqlalchemy import insert, text, update
@@ -68,13 +69,26 @@ class NewAttempt:
     attempt: int = 1
     requested_by: str | None = None
     payment_id: int | None = None
+    # None: that of the work that writes it down.
+    trace: str | None = None
+
+
+_ADD = insert(EmailLog).returning(EmailLog.id, sort_by_parameter_order=True)
 
 
 async def add_attempt(conn: AsyncConnection, new: NewAttempt) -> int:
     """Write down an attempt and return its id."""
-    values = asdict(new) | {"order_ids": list(new.order_ids), "trace": current_trace()}
-    log_id = await conn.scalar(insert(EmailLog).values(values).returning(EmailLog.id))
-    return int(log_id or 0)
+    return (await add_attempts(conn, [new]))[0]
+
+
+async def add_attempts(conn: AsyncConnection, new: Sequence[NewAttempt]) -> list[int]:
+    """Write down several attempts with one statement, and return their ids in the same order."""
+    return list(await conn.scalars(_ADD, [_row_of(each) for each in new]))
+
+
+def _row_of(new: NewAttempt) -> dict[str, object]:
+    row = {field.name: getattr(new, field.name) for field in fields(new)}
+    return row | {"order_ids": list(new.order_ids), "trace": new.trace or current_trace()}
 
 
 async def claim_attempt(conn: AsyncConnection, log_id: int, message_id: str) -> MailAttempt | None:
@@ -92,23 +106,40 @@ async def claim_attempt(conn: AsyncConnection, log_id: int, message_id: str) -> 
     return MailAttempt(**row._asdict() | {"order_ids": tuple(row.order_ids)})
 
 
+@dataclass(frozen=True, slots=True)
+class EndedAttempt:
+    """How an attempt in `sending` (or called uncertain meanwhile) ended.
+
+    `is_address_refused`: the mail server won't have the address for good; `error` holds its words.
+    """
+
+    id: int
+    status: EmailStatus
+    error: str | None = None
+    is_address_refused: bool = False
+
+
 # A mail that was taken clears the mark of its address, a refusal of the address sets it, anything else says
 # nothing about it. The family may have another address by now: that one is left as it is.
 _FINISH = text("""
     with finished as (
-        update email_logs set status = cast(:status as text), error = cast(:error as text)
-        where id = :id and status in ('sending', 'uncertain')
-        returning parent_id, to_address, message_id
+        update email_logs log set status = given.status, error = given.error
+        from unnest(
+            cast(:ids as bigint[]), cast(:statuses as text[]), cast(:errors as text[]), cast(:refused as boolean[])
+        ) as given (id, status, error, is_refused)
+        where log.id = given.id and log.status in ('sending', 'uncertain')
+        returning
+            log.id, log.parent_id, log.to_address, log.message_id, given.status, given.error, given.is_refused
     ),
     marked as (
         update parents set
-            email_problem = case when :is_refused then cast(:error as text) end,
-            email_problem_at = case when :is_refused then now() end
+            email_problem = case when finished.is_refused then finished.error end,
+            email_problem_at = case when finished.is_refused then now() end
         from finished
         where parents.id = finished.parent_id and lower(parents.email) = lower(finished.to_address)
-            and (:is_refused or (cast(:status as text) = 'sent' and parents.email_problem is not null))
+            and (finished.is_refused or (finished.status = 'sent' and parents.email_problem is not null))
     )
-    select message_id from finished
+    select id, status, message_id from finished
 """)
 
 
@@ -120,15 +151,23 @@ async def finish_attempt(
     *,
     is_address_refused: bool = False,
 ) -> bool:
-    """Write down how an attempt in `sending` (or called uncertain meanwhile) ended.
+    """Write down how an attempt ended, see `EndedAttempt`."""
+    ended = EndedAttempt(log_id, status, error, is_address_refused=is_address_refused)
+    return bool(await finish_attempts(conn, [ended]))
 
-    `is_address_refused`: the mail server won't have the address for good; `error` holds its words.
-    """
-    told = {"id": log_id, "status": status.value, "error": error, "is_refused": is_address_refused}
-    finished = (await conn.execute(_FINISH, told)).one_or_none()
-    if finished is not None:
-        log.info("mail_ended", email_log_id=log_id, status=status.value, message_id=finished.message_id)
-    return finished is not None
+
+async def finish_attempts(conn: AsyncConnection, ended: Sequence[EndedAttempt]) -> set[int]:
+    """Write down how several attempts ended, with one statement; returns those that had not ended before."""
+    told = {
+        "ids": [each.id for each in ended],
+        "statuses": [each.status.value for each in ended],
+        "errors": [each.error for each in ended],
+        "refused": [each.is_address_refused for each in ended],
+    }
+    rows = (await conn.execute(_FINISH, told)).all()
+    for row in rows:
+        log.info("mail_ended", email_log_id=row.id, status=row.status, message_id=row.message_id)
+    return {row.id for row in rows}
 
 
 async def give_up_on(conn: AsyncConnection, log_id: int) -> bool:

@@ -5,7 +5,6 @@ one, so a month's end stays one: Jan 31, Feb 28, Mar 31.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -88,7 +87,7 @@ def one_line_a_plan(items: Iterable[OwedItem], today: date) -> list[OwedItem]:
         if item.instalment_plan_id is None or _stays(item, today):
             lines.append(item)
         elif following[item.instalment_plan_id] == item.order_id:
-            lines.append(replace(item, description=_progress(item)))
+            lines.append(item._replace(description=_progress(item)))
     return lines
 
 

@@ -24,6 +24,7 @@ def _row_of(table: str) -> TextClause:
 _TENANT_OF: Mapping[str, tuple[str, TextClause | None]] = {
     "send_mail": ("email_log_id", _row_of("email_logs")),
     "send_blast_mail": ("blast_id", _row_of("blasts")),
+    "send_blast_mails": ("blast_id", _row_of("blasts")),
     "send_receipts": ("payment_id", text(_OF_PAYMENT)),
     "post_notice": ("notice_id", _row_of("notices")),
     "refresh_notice": ("notice_id", _row_of("notices")),
@@ -39,7 +40,7 @@ _TENANT_OF: Mapping[str, tuple[str, TextClause | None]] = {
 # They look at all clubs, and enqueue a job for each.
 FOR_ALL_CLUBS = frozenset({"start_reminders", "start_reconciliations", "rescue_stalled"})
 # A blast's ten thousand jobs need not ask ten thousand times whose it is: that never changes.
-_REMEMBERED = {"send_blast_mail"}
+_REMEMBERED = {"send_blast_mail", "send_blast_mails"}
 _MOST_REMEMBERED = 256
 
 

@@ -17,7 +17,7 @@ import psycopg
 import structlog
 from procrastinate import BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
 from procrastinate.jobs import Job, Status
-from procrastinate.types import JSONDict
+from procrastinate.types import JSONDict, JSONValue
 from procrastinate.worker import Worker
 from sqlalchemy import insert, text
 from sqlalchemy.engine import URL
@@ -43,6 +43,8 @@ MAX_ATTEMPTS = 12
 LONGEST_WAIT = timedelta(minutes=10)
 STALLED_AFTER_SECONDS = 30.0
 RESTART_PAUSE_SECONDS = 2.0
+# Fetching and ending a job costs more than sending a mail; a job of a few seconds still makes room for others'.
+MAILS_A_JOB, MAIL_JOBS_AT_LEAST = 25, 32
 BROKE_OFF = "The program stopped each time while it was doing this."
 
 # Sleeping jobs hold their slots, so mail, Slack and Stripe never wait for one another.
@@ -50,6 +52,7 @@ QUEUES: Mapping[str, int] = {"mail": 8, "slack": 4, "stripe": 8, "upkeep": 1}
 TASKS: Mapping[str, str] = {
     "send_mail": "mail",
     "send_blast_mail": "mail",
+    "send_blast_mails": "mail",
     "send_receipts": "mail",
     "post_notice": "slack",
     "refresh_blast_message": "slack",
@@ -79,9 +82,14 @@ class CappedBackoff(BaseRetryStrategy):
         """Return when to try again, or None to give up."""
         if isinstance(exception, PERMANENT) or job.attempts + 1 >= MAX_ATTEMPTS:
             return None
-        asked = getattr(exception, "retry_after", None)
-        wait = timedelta(seconds=asked) if asked else min(timedelta(seconds=2**job.attempts), LONGEST_WAIT)
-        return RetryDecision(retry_at=datetime.now(UTC) + wait * random.uniform(1.0, 1.3))  # noqa: S311 - jitter
+        return RetryDecision(retry_at=datetime.now(UTC) + wait_before_next(exception, attempts=job.attempts))
+
+
+def wait_before_next(error: BaseException, *, attempts: int) -> timedelta:
+    """Return how long to wait after a try that failed, before which there were so many: as asked, or doubling."""
+    asked = getattr(error, "retry_after", None)
+    wait = timedelta(seconds=asked) if asked else min(timedelta(seconds=2**attempts), LONGEST_WAIT)
+    return wait * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +136,21 @@ class JobQueue:
     async def send_blast_mails(
         self, conn: AsyncConnection, blast_id: int, parent_ids: Sequence[int], *, after: timedelta | None = None
     ) -> None:
-        """Send a blast's mail to each of these families."""
-        jobs: list[JSONDict] = [{"blast_id": blast_id, "parent_id": parent_id} for parent_id in parent_ids]
-        await self._defer(conn, "send_blast_mail", *jobs, after=after)
+        """Send a blast's mail to each of these families.
+
+        Several are one job where there are many, but never so many that workers stand idle beside it.
+        """
+        size = min(MAILS_A_JOB, -(-len(parent_ids) // MAIL_JOBS_AT_LEAST)) or 1
+        parts: list[list[JSONValue]] = [
+            list(parent_ids[start : start + size]) for start in range(0, len(parent_ids), size)
+        ]
+        jobs: list[tuple[str, JSONDict]] = [
+            ("send_blast_mail", {"blast_id": blast_id, "parent_id": part[0]})
+            if len(part) == 1
+            else ("send_blast_mails", {"blast_id": blast_id, "parent_ids": part})
+            for part in parts
+        ]
+        await self._enqueue(conn, jobs, after=after)
 
     async def remind_clubs(self, conn: AsyncConnection, tenant_ids: Sequence[int]) -> None:
         """Make today's reminders of each of these clubs."""

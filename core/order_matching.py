@@ -48,7 +48,8 @@ async def order_of_payment_intent(conn: AsyncConnection, payment_intent_id: str 
         return None
     found = (
         select(Payment.order_id)
-        .where(Payment.stripe_payment_intent_id == payment_intent_id)
+        # Its refunds are this order's too; without them the index holds exactly the one row.
+        .where(Payment.stripe_payment_intent_id == payment_intent_id, Payment.stripe_refund_id.is_(None))
         .union_all(
             select(CheckoutAttempt.order_id).where(CheckoutAttempt.stripe_payment_intent_id == payment_intent_id),
             select(Order.id).where(Order.stripe_payment_intent_id == payment_intent_id),

@@ -234,6 +234,17 @@ class PaymentLinks:
         if candidate.link_order_id in {order_id, None}:
             await self._retire(conn, candidate, reason)
 
+    async def retire_misfit(self, conn: AsyncConnection, tenant_id: int, order_id: int) -> None:
+        """Have an order's open link closed where it asks for another amount than is owed since money came in.
+
+        Raises:
+            NotFoundError: no such order in this club.
+        """
+        candidate = await _load(conn, tenant_id, order_id, follow=False)
+        is_own = candidate.link_order_id in {order_id, None}
+        if is_own and candidate.link_status == LinkStatus.ACTIVE and candidate.current_url is None:
+            await self._retire(conn, candidate, "paid in part")
+
     async def retire_stray(
         self, conn: AsyncConnection, tenant_id: int, order_id: int, stripe_link_id: str, amount_cents: int
     ) -> None:

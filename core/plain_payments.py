@@ -134,7 +134,10 @@ _SETTLE = text("""
         where o.status = 'pending' and o.amount_cents = g.amount_cents
             and o.currency = coalesce(g.currency, o.currency)
             and not exists (select from payments where order_id = g.order_id)
-            and not exists (select from payments where stripe_payment_intent_id = g.payment_key)
+            -- Without refunds, which are never alone: the index has none.
+            and not exists (
+                select from payments where stripe_payment_intent_id = g.payment_key and stripe_refund_id is null
+            )
             and not exists (select from checkout_attempts where order_id = g.order_id and status = 'processing')
             and not exists (select from checkout_attempts where stripe_checkout_session_id = g.session_id)
             and not exists (select from stripe_refunds where stripe_payment_intent_id = g.payment_key)

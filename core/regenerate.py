@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select, update
+from sqlalchemy import Select, and_, exists, or_, select, update
 
 from core.at_once import a_few_at_once
 from core.balances import item_name, player_name
@@ -22,11 +22,17 @@ from core.errors import (
     StripeUnavailableError,
 )
 from core.models import Order, PaymentLink, Player, Product, Tournament, TournamentProduct
-from core.models.statuses import OrderStatus
+from core.models.statuses import LinkStatus, OrderStatus
 from core.payment_links import PaymentLinks
 from core.references import reason_of
 from core.stripe_gateway import StripeGateway
 from core.stripe_reading import LinkAtStripe, SessionAtStripe
+
+_its_link = and_(
+    PaymentLink.tenant_id == Order.tenant_id,
+    PaymentLink.player_id == Order.player_id,
+    PaymentLink.product_id == Order.product_id,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +167,18 @@ class TournamentLinks:
                 raise InvalidInputError(_PAID_AT_STRIPE) from None
 
     async def _store(self, tenant_id: int, order: TournamentOrder, url: str) -> None:
+        """Keep the address with the order, unless another link took that one's place meanwhile."""
+        is_current = exists().where(
+            _its_link,
+            PaymentLink.status == LinkStatus.ACTIVE,
+            PaymentLink.stripe_payment_link_url == url,
+        )
         async with self._database.transaction() as conn:
+            # Whoever replaces the link right now holds the order's row; only then it shows which one is current.
+            await conn.execute(select(Order.id).where(Order.id == order.order_id).with_for_update())
             await conn.execute(
                 update(Order)
-                .where(Order.id == order.order_id, Order.tenant_id == tenant_id)
+                .where(Order.id == order.order_id, Order.tenant_id == tenant_id, is_current)
                 .values(stripe_checkout_url=url)
             )
 
@@ -208,11 +222,6 @@ def _orders(tenant_id: int, tournament_id: int, product_ids: Sequence[int]) -> S
         TournamentProduct.tournament_id == tournament_id, TournamentProduct.tenant_id == tenant_id
     )
     product_of_team = or_(Product.id.in_(of_tournament), Product.share_of.in_(of_tournament))
-    its_link = and_(
-        PaymentLink.tenant_id == Order.tenant_id,
-        PaymentLink.player_id == Order.player_id,
-        PaymentLink.product_id == Order.product_id,
-    )
     statement = (
         select(
             Order.id,
@@ -225,7 +234,7 @@ def _orders(tenant_id: int, tournament_id: int, product_ids: Sequence[int]) -> S
         )
         .join(Player, Player.id == Order.player_id)
         .join(Product, Product.id == Order.product_id)
-        .outerjoin(PaymentLink, its_link)
+        .outerjoin(PaymentLink, _its_link)
         .where(Order.tenant_id == tenant_id, Order.status == OrderStatus.PENDING, product_of_team)
         .order_by(Order.id)
     )

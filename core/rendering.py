@@ -260,7 +260,10 @@ def due_words(due_date: date | None, today: date) -> str:
 
 def one_line(text: str) -> str:
     """Return text without line breaks or control characters, so that it can't start a line of its own."""
-    return "".join(char for char in " ".join(text.split()) if char.isprintable() or ord(char) > 0x9F)
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(char for char in line if char.isprintable() or ord(char) > 0x9F)
 
 
 def join_names(names: tuple[str, ...]) -> str:

@@ -85,6 +85,7 @@ class Services:
         return {
             "send_mail": self.outbox.send,
             "send_blast_mail": self.blast_sender.send,
+            "send_blast_mails": self.blast_sender.send_several,
             "send_receipts": self.receipts.queue,
             "post_notice": messenger.post_notice,
             "refresh_blast_message": messenger.refresh_blast_message,

@@ -83,6 +83,9 @@ async def take_payment(
     change = await refresh_status(context.conn, order, context.reason)
     if change.after is OrderStatus.PAID:
         await context.links.close_after_payment(context.conn, order, session.payment_link)
+    elif change.after in {OrderStatus.PENDING, OrderStatus.PROCESSING}:
+        # Paid through a link that another had taken the place of: the new one asks for too much now.
+        await context.links.retire_misfit(context.conn, order.tenant_id, order.id)
     if payment_id is None:
         return
     was_settled = change.balance_cents + amount <= 0
