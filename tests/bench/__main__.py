@@ -5,14 +5,17 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.bench import blast, player, season, webhook
+from tests.bench import balances, blast, player, queue, search, season, webhook
 from tests.bench.tables import write
 
 # Each returns its tables.
 PARTS: Mapping[str, Callable[[], Awaitable[str]]] = {
     "webhook": webhook.run,
     "player": player.run,
+    "search": search.run,
     "blast": blast.run,
+    "balances": balances.run,
+    "queue": queue.run,
     "season": season.run,
 }
 # They take minutes, so that they run only when they are named.

@@ -66,7 +66,10 @@ def fill(url: URL, players: int, *, to_a_family: int = 1) -> list[tuple[str, str
             "copy players (tenant_id, parent_id, team_id, first_name, last_name, contract_status) from stdin"
         ) as copy:
             for number, (first, last) in enumerate(names):
-                copy.write_row((1, number // to_a_family + 1, number % 500 + 1, first, last, "signed"))
+                # Two of a family have two names.
+                place = number % to_a_family
+                own = f"{first} {'ABCDEFGH'[place]}." if place else first
+                copy.write_row((1, number // to_a_family + 1, number % 500 + 1, own, last, "signed"))
         cursor.execute(ORDERS)
         # Not those that are empty still: plans for a table that was empty when it was analyzed count on its
         # staying so, and in real life autovacuum looks at it again a minute later.

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -28,8 +29,10 @@ def free_port() -> int:
 async def process(
     *command: str, port: int | None = None, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program until the block ends; with a port, wait until it listens there."""
-    started = await asyncio.create_subprocess_exec(*command, env=os.environ | dict(environment or {}))
+    """Run a program until the block ends; with a port, wait until it listens there. Its log goes nowhere."""
+    started = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | dict(environment or {}), stdout=DEVNULL, stderr=DEVNULL
+    )
     try:
         if port is not None:
             await _listens(started, port)

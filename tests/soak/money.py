@@ -36,7 +36,7 @@ class Expected:
 
 
 class MoneyAccount:
-    """Checks the money; `begin` marks where a round's notices begin."""
+    """Checks the money, and what the channel was told since the last time."""
 
     def __init__(self, world: World, store: Store, database: Database, tally: Tally) -> None:
         self._world, self._store, self._database, self._tally = world, store, database, tally

@@ -1,0 +1,1 @@
+"""Work that meets other work on the same rows: interleaved statement by statement, on real connections."""
