@@ -66,7 +66,9 @@ class LinkComparison:
     never_minted: int = 0
 
 
-# The link's own order; for one that was imported without it, the order of the same player and product.
+# The link's own order; for one that was imported without it, the order of the same player and product. `offset 0`
+# has that found before the join: row-level security lets no subquery into an index's condition, and PostgreSQL
+# would read all orders for each page of links.
 _KNOWN = text("""
     with seen as (
         select * from unnest(cast(:links as text[]), cast(:orders as bigint[]), cast(:players as bigint[]))
@@ -88,15 +90,19 @@ _KNOWN = text("""
     left join retired_links r on r.stripe_payment_link_id = s.link_id
     left join orders named on l.id is null and r.stripe_payment_link_id is null
         and named.id = s.named_order_id and named.player_id = s.named_player_id
-    left join orders o on o.id = coalesce(
-        l.order_id,
-        (
-            select i.id from orders i
-            where i.player_id = l.player_id and i.product_id = l.product_id and i.status <> 'canceled'
-        ),
-        r.order_id,
-        named.id
-    )
+    left join lateral (
+        select coalesce(
+            l.order_id,
+            (
+                select i.id from orders i
+                where i.player_id = l.player_id and i.product_id = l.product_id and i.status <> 'canceled'
+            ),
+            r.order_id,
+            named.id
+        ) as order_id
+        offset 0
+    ) as its on true
+    left join orders o on o.id = its.order_id
     left join products product on product.id = o.product_id
     left join players player on player.id = o.player_id
     where coalesce(l.tenant_id, r.tenant_id, named.tenant_id) = :tenant_id
