@@ -7,7 +7,7 @@ import time
 import orjson
 from sqlalchemy import text
 
-from tests.bench import djstripe
+from tests.bench import dj_stripe
 from tests.bench.ground import database, engine_of, fill
 from tests.bench.load import Request
 from tests.bench.servers import WEBHOOK_SECRET
@@ -39,7 +39,11 @@ def events(number: int = EVENTS) -> list[Request]:
             "id": f"evt_{order_id}",
             "object": "event",
             "type": "checkout.session.completed",
+            "api_version": "2026-05-27.dahlia",
             "created": int(time.time()),
+            "livemode": False,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
             "data": {"object": session},
         }
         requests.append(_signed(orjson.dumps(event)))
@@ -66,7 +70,7 @@ async def run() -> str:
                 await measure("sideline", PATH, events(), url, folder),
             ),
         ]
-        theirs = await djstripe.measured(url)
+        theirs = await dj_stripe.measured(url, events())
         if theirs is not None:
             rows.append(("dj-stripe, without its call to Stripe", theirs))
     return timing_table(f"Webhook, {AT_ONCE} at a time, one process", rows)

@@ -29,6 +29,8 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="sideline-soak-"))
         self.url = make_url(start_embedded(self.folder)).set(drivername="postgresql+psycopg")
         self._made = 0
+        # Two of these commands at once wait for each other's server.
+        self._restarting = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Make the template that every season's database is copied from."""
@@ -53,7 +55,8 @@ class Server:
 
     async def restart(self, *, is_crash: bool) -> None:
         """Restart it; a crash takes nobody's leave, and everything is recovered from its log."""
-        await asyncio.to_thread(self._control, "restart", "immediate" if is_crash else "fast")
+        async with self._restarting:
+            await asyncio.to_thread(self._control, "restart", "immediate" if is_crash else "fast")
 
     def close(self) -> None:
         """Stop it and remove its folder."""
