@@ -39,7 +39,8 @@ settings.configure(
             "PASSWORD": _given.get("password", ""),
             "HOST": _given.get("host", ""),
             "PORT": _given.get("port", ""),
-            "CONN_MAX_AGE": None,
+            # Under ASGI each request has a thread of its own, and a connection kept for it is never used again.
+            "OPTIONS": {"pool": {"min_size": 4, "max_size": 16}},
         }
     },
     # The tables as they are now, without the way there, which takes a minute.
