@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 import aiohttp
 import structlog
@@ -37,7 +37,6 @@ from bot.socket_mode import keep_connected
 from bot.workspace import CLUBS_LAST_SECONDS
 from core.errors import SidelineError
 from core.services import Services
-from core.traces import ensure_trace
 
 log = structlog.get_logger(__name__)
 
@@ -103,9 +102,11 @@ def build_bot(services: Services, *, clubs_last_seconds: float = CLUBS_LAST_SECO
             signing_secret=given.get_secret_value() if given else secrets.token_hex(),
             # The answer travels in the acknowledgement; otherwise Bolt polls for it.
             process_before_response=True,
+            # What we have no use for.
             attaching_function_token_enabled=False,
+            attaching_conversation_kwargs_enabled=False,
+            ssl_check_enabled=False,
         )
-    app.use(_give_trace)
     guard(app, desk)
     for part in (lookup, resend, blasts, matching, dues, home, shortcut, reconciliation):
         part.register(app, desk)
@@ -113,12 +114,6 @@ def build_bot(services: Services, *, clubs_last_seconds: float = CLUBS_LAST_SECO
         part.register(app, desk)
     failed_jobs.register(app, desk)
     return Bot(app, desk)
-
-
-async def _give_trace(next: Callable[[], Awaitable[None]]) -> None:  # noqa: A002 - Bolt passes arguments by name
-    """Over Socket Mode there is no HTTP request whose id a mail could be traced back to."""
-    ensure_trace()
-    await next()
 
 
 @contextlib.contextmanager

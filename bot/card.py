@@ -1,5 +1,6 @@
 """The family card: a player, all that the family owes, and the buttons to help. Pure: card in, blocks out."""
 
+from collections.abc import Callable
 from datetime import date
 
 from slack_sdk.models.blocks import Block, ButtonElement, OverflowMenuElement
@@ -38,10 +39,12 @@ def card_text(card: FamilyCard, club: Club) -> str:
     return f"{escape(card.player_name)}: the family owes {format_money(card.total_cents, club.currency)}."
 
 
-def card_blocks(card: FamilyCard, club: Club, today: date, balance_url: str, *, may_change: bool) -> list[Block]:
+def card_blocks(
+    card: FamilyCard, club: Club, today: date, balance_url: Callable[[], str], *, may_change: bool
+) -> list[Block]:
     """Return the card; an admin's has what charges, changes and undoes.
 
-    `balance_url` is the family's own page, which lists whatever does not fit here.
+    `balance_url` makes the address of the family's own page, which lists whatever does not fit here.
     """
     lines = one_line_a_plan(card.items, today)
     room = ITEMS_SHOWN_TO_ADMINS if may_change else ITEMS_SHOWN
@@ -50,7 +53,7 @@ def card_blocks(card: FamilyCard, club: Club, today: date, balance_url: str, *, 
     for item in shown:
         blocks += _item(item, card, today, may_change=may_change)
     if rest:
-        blocks.append(section(f"…and {count_of(len(rest), 'more item')}; all are on {_link(balance_url)}."))
+        blocks.append(section(f"…and {count_of(len(rest), 'more item')}; all are on {_link(balance_url())}."))
     blocks.append(section(_total(card, club)))
     undoable = [payment for payment in card.payments if may_change and payment.is_by_hand]
     others = tuple(payment for payment in card.payments if payment not in undoable)

@@ -118,7 +118,7 @@ async def refreshed(desk: Desk, asker: Asker, reply: Reply, place: Place, words:
 async def _refresh(desk: Desk, asker: Asker, place: Place, words: str) -> bool:
     """Show the card as it is now where the old one is; say whether that went well."""
     try:
-        async with desk.services.database.reading() as conn:
+        async with desk.services.database.looking_up() as conn:
             answer = await card_of(desk, conn, asker, place.player_id)
         return await _show(desk, place, answer, [section(words), *answer.blocks])
     except (SlackRefusedError, SlackBusyError, NotFoundError) as error:

@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
@@ -23,6 +23,7 @@ from core.errors import NotAllowedError, SidelineError
 from core.references import new_reference
 from core.services import Services
 from core.tenancy import enter_tenant, tenant_scope
+from core.traces import ensure_trace
 
 log = structlog.get_logger(__name__)
 
@@ -84,19 +85,27 @@ class Desk:
             raise NotAllowedError(f"Only admins can {what}. Please ask {names}.", people=admins)
 
 
-def guard(app: AsyncApp, desk: Desk) -> None:
-    """Put the gate before all handlers, and catch what any of them raises.
+class Gate(AsyncMiddleware):
+    """Lets through whoever is on the club's list.
 
-    Handlers get `asker` and `reply` as arguments.
+    No function, since Bolt would find out its arguments anew for each request.
     """
 
-    async def gate(
-        context: AsyncBoltContext,
-        body: dict[str, Any],
-        ack: AsyncAck,
-        next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt passes arguments by name
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,
+        next: Callable[[], Awaitable[Any]],  # noqa: A002 - Bolt passes arguments by name
     ) -> BoltResponse | None:
-        reply = context["reply"] = Reply(body, ack, desk.client, desk.background)
+        """Put `asker` and `reply` into the context, or say kindly that this person may not."""
+        # Over Socket Mode there is no HTTP request whose id a mail could be traced back to.
+        ensure_trace()
+        context, body, desk = req.context, req.body, self._desk
+        reply = context["reply"] = Reply(body, context.ack, desk.client, desk.background)
         user_id = context.user_id or ""
         role = await desk.people.role(user_id)
         if role is None:
@@ -106,7 +115,14 @@ def guard(app: AsyncApp, desk: Desk) -> None:
                 return await reply.say(NOT_ON_THE_LIST)
         context["asker"] = None if role is None else Asker(context["club"], user_id, role)
         await next()
-        return None
+        return resp
+
+
+def guard(app: AsyncApp, desk: Desk) -> None:
+    """Put the gate before all handlers, and catch what any of them raises.
+
+    Handlers get `asker` and `reply` as arguments.
+    """
 
     async def answer_error(error: Exception, context: AsyncBoltContext, body: dict[str, Any]) -> BoltResponse:
         reply = context.get("reply") or Reply(body, context.ack, desk.client, desk.background)
@@ -118,7 +134,7 @@ def guard(app: AsyncApp, desk: Desk) -> None:
         log.error("slack_request_failed", reference=reference, exc_info=error)
         return await reply.say(wrong_on_our_side(reference))
 
-    app.use(gate)
+    app.use(Gate(desk))
     app.error(answer_error)
 
 

@@ -60,7 +60,7 @@ class Holding:
         """An admin wants to hold the reminders to a card's family."""
         self._desk.require_admin(asker, WHAT)
         player_id = read_id(str(action["value"]))
-        async with self._services.database.reading() as conn:
+        async with self._services.database.looking_up() as conn:
             family = await family_of_player(conn, asker.club.id, player_id)
         return await open_window(self._desk, body, hold_modal(family, Place.of(body, player_id)), ack)
 

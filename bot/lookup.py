@@ -1,6 +1,7 @@
 """Looking families up: `/player`, the selects that lead to a card, and the card's own buttons."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -56,7 +57,7 @@ class Lookup:
         typed = str(command.get("text") or "").strip()
         if typed.casefold() in {"", "help"}:
             return await reply.say("How to look a family up", how_to_search())
-        async with self._services.database.reading() as conn:
+        async with self._services.database.looking_up() as conn:
             result = await self._services.search.find(conn, asker.club.id, typed)
             answer = await self._found(conn, asker, result)
         return await reply.say(answer.text, answer.blocks)
@@ -81,13 +82,13 @@ class Lookup:
     async def choose(self, action: Json, asker: Asker, reply: Reply) -> BoltResponse:
         """A player was chosen from a list."""
         player_id = read_id(str(action["selected_option"]["value"]))
-        async with self._services.database.reading() as conn:
+        async with self._services.database.looking_up() as conn:
             answer = await card_of(self._desk, conn, asker, player_id)
         return await reply.say(answer.text, answer.blocks)
 
     async def suggest(self, payload: Json, asker: Asker, ack: AsyncAck) -> BoltResponse:
         """Players whose names fit what is being typed."""
-        async with self._services.database.reading() as conn:
+        async with self._services.database.looking_up() as conn:
             result = await self._services.search.find(conn, asker.club.id, str(payload.get("value", "")), limit=20)
         return await ack(options=player_options(result.hits))
 
@@ -140,6 +141,6 @@ async def card_of(desk: Desk, conn: AsyncConnection, asker: Asker, player_id: in
     club, services = asker.club, desk.services
     card = await load_family_card(conn, club.id, player_id)
     today = local_date(services.clock(), club.time_zone)
-    balance_url = services.family_links.balance_url(club.id, card.parent_id)
+    balance_url = partial(services.family_links.balance_url, club.id, card.parent_id)
     blocks = card_blocks(card, club, today, balance_url, may_change=asker.is_admin)
     return Answer(card_text(card, club), blocks)

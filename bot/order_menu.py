@@ -38,7 +38,7 @@ class OrderMenu:
         """An admin chose from an item's menu."""
         self._desk.require_admin(asker, "change what families owe")
         value = MenuValue.decode(str(action["selected_option"]["value"]))
-        async with self._desk.services.database.reading() as conn:
+        async with self._desk.services.database.looking_up() as conn:
             order = await load_order_summary(conn, asker.club.id, value.order.order_id)
         if value.choice is not OrderChoice.AMOUNT:
             order.require_owed()

@@ -54,7 +54,7 @@ class Shortcut:
 
     async def _found(self, text: str, asker: Asker) -> list[Block]:
         hits: dict[int, PlayerHit] = {}
-        async with self._services.database.reading() as conn:
+        async with self._services.database.looking_up() as conn:
             for name in likely_names(text):
                 result = await self._services.search.find(conn, asker.club.id, name)
                 hits |= {hit.player_id: hit for hit in result.hits if hit.exact}

@@ -18,6 +18,8 @@ _ACTORS = {"cli": "the terminal", "admin-api": "the admin endpoint", "reminders"
 
 def one_line(text: str) -> str:
     """Return text without line breaks and control characters: for names, subjects, errors of others."""
+    if text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text).split())
 
 

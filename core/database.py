@@ -1,8 +1,11 @@
 """The one door to PostgreSQL: opens transactions, starts the embedded server, checks the schema's version."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Literal
 
 import psycopg
 from sqlalchemy import event, text
@@ -19,7 +22,10 @@ from core.settings import Settings
 from core.tenancy import current_tenant, enter_tenant, scope_statements
 
 PING_AFTER_SECONDS = 1.0
-_BOUND_TO, _UNKNOWN = "bound_to_tenant", -1
+# What a connection was set to when it was last in use: a club, or none, and how PostgreSQL plans.
+_SET_TO = "set_to"
+Plans = Literal["auto", "force_generic_plan"]
+_plans: ContextVar[Plans] = ContextVar("plans", default="auto")
 
 
 def database_url(settings: Settings) -> URL:
@@ -61,6 +67,24 @@ class Database:
         """
         async with self.engine.connect() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def looking_up(self) -> AsyncIterator[AsyncConnection]:
+        """Give the same for a few rows that somebody waits for: a player, a family's page.
+
+        PostgreSQL plans each of its statements once, and not for every family anew, which takes it four times as
+        long as reading the rows. Statements whose best way depends on what they are asked are not for here.
+        """
+        before = _plans.set("force_generic_plan")
+        try:
+            connection = await self.engine.connect()
+        finally:
+            _plans.reset(before)
+        try:
+            yield connection
+        finally:
+            # As SQLAlchemy does it: whoever is canceled still gives the connection back.
+            await asyncio.shield(connection.close())
 
     @asynccontextmanager
     async def transaction(
@@ -119,18 +143,25 @@ async def bind_to_tenant(connection: AsyncConnection, tenant_id: int) -> None:
     await _send(connection, scope_statements(tenant_id, until_the_end_of="transaction"))
 
 
-async def _send(connection: AsyncConnection, statements: str) -> None:
-    """Send statements as they are: the driver would prepare them."""
+@asynccontextmanager
+async def driver_of(connection: AsyncConnection) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """Give the driver's own connection; what it raises becomes what SQLAlchemy would raise."""
     wrapped = connection.sync_connection
     raw = wrapped.connection.driver_connection if wrapped is not None else None
     if raw is None:  # pragma: no cover - an open connection has both
         raise RuntimeError("the connection is closed")
     try:
-        await raw.execute(statements, prepare=False)
+        yield raw
     except psycopg.Error as error:
         if raw.closed:
             await connection.invalidate(error)
-        raise OperationalError(statements, None, error) from error
+        raise OperationalError(None, None, error) from error
+
+
+async def _send(connection: AsyncConnection, statements: str) -> None:
+    """Send statements as they are: the driver would prepare them."""
+    async with driver_of(connection) as driver:
+        await driver.execute(statements, prepare=False)
 
 
 def libpq_url(url: URL) -> str:
@@ -143,22 +174,25 @@ def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
 
 
 def _make_ready(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """Bind a connection to the club whose work this is, or to none, if it is not by its last work.
+    """Set a connection up for the work that it is wanted for, unless its last work was of the same kind.
 
-    It stays bound when it goes back to the pool, so a single club costs no round trip. Every way to a connection
-    leads through here.
+    That is, bind it to the club whose work this is, or to none, and say how PostgreSQL is to plan. It stays like
+    that when it goes back to the pool, so a single club costs no round trip. Every way to a connection leads
+    through here.
 
     Raises:
         DisconnectionError: it is dead; the pool then opens another one.
     """
     _ping_after_rest(connection, record)
-    wanted = current_tenant()
-    if record.info.get(_BOUND_TO) == wanted:
+    wanted = current_tenant(), _plans.get()
+    if record.info.get(_SET_TO) == wanted:
         return
     # Not known, should it fail half way.
-    record.info[_BOUND_TO] = _UNKNOWN
-    _run(connection, scope_statements(wanted, until_the_end_of="session"))
-    record.info[_BOUND_TO] = wanted
+    record.info[_SET_TO] = None
+    tenant_id, plans = wanted
+    scope = scope_statements(tenant_id, until_the_end_of="session")
+    _run(connection, f"set plan_cache_mode = {plans}; {scope}")
+    record.info[_SET_TO] = wanted
 
 
 def _ping_after_rest(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

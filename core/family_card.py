@@ -23,6 +23,7 @@ from core.balances import OwedItem, item_name, orders_around, orders_read_by, ow
 from core.errors import NotFoundError
 from core.manual_payments import HAND_METHODS
 from core.models import EmailLog, FamilyHold, Order, Parent, Payment, Player, Product, Team
+from core.prepared import Prepared
 
 PAYMENTS_SHOWN = 5
 
@@ -106,18 +107,18 @@ class FamilyCard:
 
 
 async def load_family_card(conn: AsyncConnection, tenant_id: int, player_id: int) -> FamilyCard:
-    """Return a player's card, with two statements whatever the family's size.
+    """Return a player's card, with one statement whatever the family's size.
 
     Raises:
         NotFoundError: no such player in this club.
     """
     asked = {"player_id": player_id, "tenant_id": tenant_id, "limit": PAYMENTS_SHOWN}
-    row = (await conn.execute(_CARD, asked)).one_or_none()
-    if row is None:
+    rows = await _CARD.rows(conn, **asked)
+    if not rows:
         raise NotFoundError("That player isn't on the roster any more; please search again.")
+    row = rows[0]
     # The player asked for comes first, the siblings after.
-    owed = [OwedItem(*each) for each in await conn.execute(_OWED_AROUND, asked)]
-    items = sorted(owed, key=lambda item: item.player_id != player_id)
+    items = sorted(map(_owed_item, row.owed), key=lambda item: item.player_id != player_id)
     mail = (
         None
         if row.mail_at is None
@@ -237,6 +238,7 @@ def _card() -> Select[*tuple[Any, ...]]:
             last_mail.c.error.label("mail_error"),
             FamilyHold.until.label("hold_until"),
             FamilyHold.reason.label("hold_reason"),
+            _rows_of(owed_items(bindparam("tenant_id"), Order.id.in_(_around))).label("owed"),
             _rows_of(_PAID_ITEMS.where(Order.id.in_(_around))).label("paid"),
         )
         .join(Parent, Parent.id == Player.parent_id)
@@ -249,11 +251,15 @@ def _card() -> Select[*tuple[Any, ...]]:
     )
 
 
-# Two statements, because the driver takes one of more than 4,096 characters apart each time.
-_CARD = _card()
-_OWED_AROUND = owed_items(bindparam("tenant_id"), Order.id.in_(_around))
+_CARD = Prepared(_card())
 # Dates come as text in what PostgreSQL made JSON of.
 _CREATED_AT = [field.name for field in fields(PaidItem)].index("created_at")
+_DUE_DATE = OwedItem._fields.index("due_date")
+
+
+def _owed_item(row: list[Any]) -> OwedItem:
+    row[_DUE_DATE] = row[_DUE_DATE] and date.fromisoformat(row[_DUE_DATE])
+    return OwedItem(*row)
 
 
 def _paid_item(row: list[Any]) -> PaidItem:

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from babel.numbers import format_currency, get_currency_precision
 
@@ -12,6 +13,8 @@ _SHOWN = 40
 _TYPED_AMOUNT = re.compile(r"^[$€£]?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d{1,2})?$", re.ASCII)
 
 
+# A club has few different amounts, and writing one takes longer than all else about an item.
+@lru_cache(maxsize=4096)
 def format_money(cents: int, currency: str) -> str:
     """Return an amount as the club's families write it, e.g. `$1,250.00`."""
     value = Decimal(cents).scaleb(-get_currency_precision(currency.upper()))

@@ -6,6 +6,7 @@ use these tables and not the runtime's idea of letters, which differs between se
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # First and last capital, step, and how far away the small letter is: Greek, Cyrillic, Armenian.
 _CAPITALS = (
@@ -47,6 +48,8 @@ _ACUTE_AS_APOSTROPHE = "\N{ACUTE ACCENT}"
 _LONGEST_WORD = 60
 
 
+# Whoever is looked up is looked at several times.
+@lru_cache(maxsize=2048)
 def fold(text: str) -> str:
     """Return a text's words in small plain letters, one space between: `"Zoë O'Brien-Łuk"` is `zoe obrien luk`."""
     decomposed = unicodedata.normalize("NFKD", text.replace(_ACUTE_AS_APOSTROPHE, "")).translate(_FOLDED_LETTERS)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rapidfuzz.distance import OSA
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import ColumnClause, column, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.name_dictionary import NameDictionaries, NameDictionary
 from core.names import name_words
+from core.prepared import Prepared
 
 _LONGEST_QUERY = 80
 _MOST_WORDS = 6
@@ -94,9 +95,20 @@ _FOUND = """
     left join teams on teams.id = players.team_id
 """
 
+# With the columns of `_FOUND`.
+_Row = Any
+_COLUMNS: list[ColumnClause[Any]] = [
+    column(name) for name in ("id", "first_name", "last_name", "team_name", "parent_name")
+]
+
+
+def _prepared(sql: str) -> Prepared:
+    return Prepared(text(sql).columns(*_COLUMNS))
+
+
 # The arms are materialized so that the planner uses the index, and limited outside so that reading stops
 # early: one typed letter may begin the names of ten thousand players.
-_BY_BEGINNINGS = text(
+_BY_BEGINNINGS = _prepared(
     f"""
     with whole as materialized (
         select player_id from searchable_players
@@ -110,7 +122,7 @@ _BY_BEGINNINGS = text(
     {_FOUND}
     """
 )
-_BY_MEANING = text(
+_BY_MEANING = _prepared(
     f"""
     with likely as materialized (
         select player_id from searchable_players
@@ -153,7 +165,7 @@ class PlayerSearch:
 
     async def _exact(self, conn: AsyncConnection, tenant_id: int, words: list[str]) -> list[PlayerHit]:
         queries = {"whole": " & ".join(map(_is, words)), "begun": " & ".join(map(_begins, words))}
-        rows = await _rows(conn, _BY_BEGINNINGS, tenant_id, queries)
+        rows = await _BY_BEGINNINGS.rows(conn, tenant_id=tenant_id, **queries)
         rows.sort(key=lambda row: (*_rank(words, row), row.last_name, row.first_name, row.id))
         return [_hit(row, exact=True) for row in rows]
 
@@ -165,16 +177,10 @@ class PlayerSearch:
             "likely": " | ".join(" & ".join(word.as_tsquery() for word in reading) for reading in readings),
             "partly": " | ".join(word.as_tsquery() for word in readings[0] if len(word.typed) > 1) or _NOBODY,
         }
-        rows = await _rows(conn, _BY_MEANING, tenant_id, queries)
+        rows = await _BY_MEANING.rows(conn, tenant_id=tenant_id, **queries)
         scored = [(max(_score(reading, _words_of(row)) for reading in readings), row) for row in rows]
         scored.sort(key=lambda pair: (-pair[0], pair[1].last_name, pair[1].first_name, pair[1].id))
         return [_hit(row, exact=False, likeness=score) for score, row in scored]
-
-
-async def _rows(
-    conn: AsyncConnection, statement: TextClause, tenant_id: int, queries: dict[str, str]
-) -> list[Row[Any]]:
-    return list((await conn.execute(statement, {"tenant_id": tenant_id, **queries})).all())
 
 
 # Folded words hold no quotes and no backslashes, so quoting them is all that a tsquery needs.
@@ -190,13 +196,13 @@ def _is_initial_or_word(word: str) -> str:
     return _begins(word) if len(word) == 1 else _is(word)
 
 
-def _words_of(row: Row[Any]) -> list[str]:
+def _words_of(row: _Row) -> list[str]:
     """Return a player's name words, with names of several parts also as one, as the index has them."""
     first, last = name_words(row.first_name), name_words(row.last_name)
     return [*first, *last, "".join(first), "".join(last)]
 
 
-def _rank(words: list[str], row: Row[Any]) -> tuple[bool, bool, int]:
+def _rank(words: list[str], row: _Row) -> tuple[bool, bool, int]:
     """Return what orders exact hits: the full name as typed, the full name in another order, whole words."""
     name = name_words(row.first_name) + name_words(row.last_name)
     whole = sum(word in name for word in words)
@@ -228,5 +234,5 @@ def _score(reading: list[_Meaning], words: list[str]) -> float:
     return sum(word.score(words) for word in reading) / len(reading)
 
 
-def _hit(row: Row[Any], *, exact: bool, likeness: float = 1.0) -> PlayerHit:
+def _hit(row: _Row, *, exact: bool, likeness: float = 1.0) -> PlayerHit:
     return PlayerHit(row.id, row.first_name, row.last_name, row.team_name, row.parent_name, exact, likeness)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,7 +30,8 @@ class RequestShell:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, errors: ErrorAnswers, *, is_https: bool) -> None:
         self._app = app
-        self._safe_headers = {**SAFE, **HTTPS_ONLY} if is_https else SAFE
+        safe = {**SAFE, **HTTPS_ONLY} if is_https else SAFE
+        self._safe_headers = [(name.lower().encode(), value.encode()) for name, value in safe.items()]
         self._metrics = metrics
         self._errors = errors
 
@@ -39,18 +40,17 @@ class RequestShell:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        senders = Headers(scope=scope).get("x-request-id", "")
+        request_id = senders if _SANE_ID.fullmatch(senders) else uuid4().hex
         status: int | None = None
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                for name, value in self._safe_headers.items():
-                    headers.setdefault(name, value)
+                given = {name.lower() for name, _ in message["headers"]}
+                missing = [header for header in self._safe_headers if header[0] not in given]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *missing]
             await send(message)
 
         # Nobody's until the route knows whose; and never the next request's.

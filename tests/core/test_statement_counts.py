@@ -4,11 +4,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 
 import pytest
-from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import psycopg
 
-from core import family_card
 from core.audiences import AudienceQuery
 from core.backfill import missing_links
 from core.club import club_by_id
@@ -112,8 +110,3 @@ async def test_a_long_list_costs_no_more_than_a_short_one(
     with counted(services.database) as long:
         await work(services, other)
     assert len(long) == len(short) <= most, "\n".join(long)
-
-
-def test_the_cards_statements_are_short_enough_to_be_kept_by_the_driver() -> None:
-    for statement in (family_card._CARD, family_card._OWED_AROUND):
-        assert len(str(statement.compile(dialect=_DIALECT))) <= MAX_CACHED_STATEMENT_LENGTH
