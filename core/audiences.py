@@ -151,16 +151,17 @@ async def find_audience(
     audience = Audience()
     if prepare is not None:
         audience.skipped += await prepare(conn, club, query)
-    async for everything in stream_families(conn, club.id, *conditions_of(query)):
-        family = asked_now(everything, today)
-        if not family:
-            continue
-        reason = skip_reason(family)
-        if reason is None:
-            own = total_payable([item for item in family if not item.is_copy])
-            audience.recipients.append(Recipient(family[0].parent_id, own))
-        else:
-            audience.skipped.append(Skipped(family[0].parent_id, family[0].parent_name, reason))
+    async with stream_families(conn, club.id, *conditions_of(query)) as families:
+        async for everything in families:
+            family = asked_now(everything, today)
+            if not family:
+                continue
+            reason = skip_reason(family)
+            if reason is None:
+                own = total_payable([item for item in family if not item.is_copy])
+                audience.recipients.append(Recipient(family[0].parent_id, own))
+            else:
+                audience.skipped.append(Skipped(family[0].parent_id, family[0].parent_name, reason))
     return audience
 
 

@@ -8,7 +8,8 @@ mails about this player and sees the player's items, but not the siblings'. With
 their own and neither sees the other's.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -34,8 +35,7 @@ from sqlalchemy.orm import aliased
 from core.fees import contract_allows
 from core.models import InstalmentPlan, Order, Parent, Payment, Player, Product, Team
 from core.models.statuses import OrderStatus
-
-_ROWS_AT_ONCE = 1000
+from core.prepared import stream_rows
 
 
 class OwedItem(NamedTuple):
@@ -268,20 +268,25 @@ async def fetch_read(conn: AsyncConnection, tenant_id: int, *conditions: ColumnE
     return [OwedItem(*row) for row in rows]
 
 
+@asynccontextmanager
 async def stream_families(
     conn: AsyncConnection, tenant_id: int, *conditions: ColumnElement[bool]
-) -> AsyncIterator[list[OwedItem]]:
-    """Yield each guardian's items, copies included, reading the rows as they come: memory stays flat."""
+) -> AsyncIterator[AsyncIterator[list[OwedItem]]]:
+    """Give each guardian's items, copies included, reading the rows as they come: memory stays flat."""
+    rows = stream_rows(conn, read_items(tenant_id, *conditions))
+    # Closed here, whatever ends the reading: not when Python gets round to it, in another's transaction.
+    async with aclosing(rows), aclosing(_families(rows)) as families:
+        yield families
+
+
+async def _families(pages: AsyncIterator[Sequence[tuple[Any, ...]]]) -> AsyncGenerator[list[OwedItem]]:
     family: list[OwedItem] = []
-    async with conn.stream(read_items(tenant_id, *conditions)) as rows:
-        # Waiting for each row by itself would take longer than reading it.
-        async for some in rows.partitions(_ROWS_AT_ONCE):
-            for row in some:
-                item = OwedItem(*row)
-                if family and family[0].parent_id != item.parent_id:
-                    yield family
-                    family = []
-                family.append(item)
+    async for rows in pages:
+        for item in map(OwedItem._make, rows):
+            if family and family[0].parent_id != item.parent_id:
+                yield family
+                family = []
+            family.append(item)
     if family:
         yield family
 

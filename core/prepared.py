@@ -1,14 +1,14 @@
-"""Statements that somebody waits for, without SQLAlchemy's way to the driver.
+"""Statements whose rows somebody waits for, or that have very many, without SQLAlchemy's way to the driver.
 
-SQLAlchemy composes them, once; the driver sends them. What SQLAlchemy does in between for each execution takes
-longer than PostgreSQL takes to find a family by its key.
+SQLAlchemy composes them, the driver sends them. What SQLAlchemy does in between takes longer than PostgreSQL takes
+to find a family by its key and, for each row, as long as reading it.
 """
 
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from psycopg import AsyncRawCursor
+from psycopg import AsyncRawCursor, AsyncRawServerCursor
 from sqlalchemy import Select, TextualSelect
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,14 +22,7 @@ class Prepared:
     def __init__(self, statement: Select[Any] | TextualSelect) -> None:
         # Its names are the statement's; what has none gets a number.
         self._row = _row_type(statement.selected_columns.keys())
-        # Values have positions: the driver takes the names of a long statement apart each time.
-        dialect = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-        compiled = statement.compile(dialect=dialect)
-        missing = (name for name, bind in compiled.binds.items() if bind.required)
-        expanded = compiled.construct_expanded_state(dict.fromkeys(missing))
-        self._sql = expanded.statement
-        self._names = expanded.positiontup or []
-        self._fixed = dict(expanded.parameters)
+        self._sql, self._names, self._fixed = _compiled(statement)
 
     async def rows(self, conn: AsyncConnection, **values: object) -> list[Any]:
         """Return the rows, with the statement's column names.
@@ -42,6 +35,32 @@ class Prepared:
             _announce(conn, cursor, self._sql)
             await cursor.execute(self._sql, [given[name] for name in self._names], prepare=True)
             return [self._row(*row) for row in await cursor.fetchall()]
+
+
+async def stream_rows(
+    conn: AsyncConnection, statement: Select[Any], *, at_once: int = 1000
+) -> AsyncGenerator[Sequence[tuple[Any, ...]]]:
+    """Yield a statement's rows so many at a time, as they come, within a transaction; to be closed by its caller.
+
+    Raises:
+        OperationalError: PostgreSQL refused or is away.
+    """
+    sql, names, values = _compiled(statement)
+    async with driver_of(conn) as driver, AsyncRawServerCursor(driver, "streamed") as cursor:
+        _announce(conn, cursor, sql)
+        await cursor.execute(sql, [values[name] for name in names])
+        while rows := await cursor.fetchmany(at_once):
+            yield rows
+
+
+def _compiled(statement: Select[Any] | TextualSelect) -> tuple[str, Sequence[str], dict[str, Any]]:
+    """Return the SQL, the names of its values in their order, and those that it has already."""
+    # By position: the driver takes the names of a long statement apart each time.
+    dialect = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    compiled = statement.compile(dialect=dialect)
+    missing = (name for name, bind in compiled.binds.items() if bind.required)
+    expanded = compiled.construct_expanded_state(dict.fromkeys(missing))
+    return expanded.statement, expanded.positiontup or [], dict(expanded.parameters)
 
 
 def _announce(conn: AsyncConnection, cursor: object, sql: str) -> None:

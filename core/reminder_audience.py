@@ -50,22 +50,23 @@ async def plan_day(conn: AsyncConnection, club: Club, rules: Rules, day: date) -
     due_by = (day + timedelta(days=rules.listed_days_ahead)).isoformat()
     query = AudienceQuery(EmailType.OUTSTANDING_BALANCE, due_by=due_by)
     audience, waiting, counts = Audience(), dict[int, date](), Counter[int]()
-    async for family in stream_families(conn, club.id, *conditions_of(query)):
-        parent_id = family[0].parent_id
-        since = since_when(rules, parent_id, day)
-        told = family if parent_id in held else without_held(family, held)
-        triggered = triggers(told, rules.offsets, since, day)
-        if not triggered.any:
-            continue
-        reason = _reason(told, triggered, parent_id in held, parent_id in mailed)
-        if reason is not None:
-            audience.skipped.append(Skipped(parent_id, family[0].parent_name, reason))
-            if reason is SkipReason.MAILED_LATELY:
-                waiting[parent_id] = since
-            continue
-        counts.update(triggered.payable)
-        asked = [item for item in asked_now(told, day) if not item.is_copy]
-        audience.recipients.append(Recipient(parent_id, total_payable(asked)))
+    async with stream_families(conn, club.id, *conditions_of(query)) as families:
+        async for family in families:
+            parent_id = family[0].parent_id
+            since = since_when(rules, parent_id, day)
+            told = family if parent_id in held else without_held(family, held)
+            triggered = triggers(told, rules.offsets, since, day)
+            if not triggered.any:
+                continue
+            reason = _reason(told, triggered, parent_id in held, parent_id in mailed)
+            if reason is not None:
+                audience.skipped.append(Skipped(parent_id, family[0].parent_name, reason))
+                if reason is SkipReason.MAILED_LATELY:
+                    waiting[parent_id] = since
+                continue
+            counts.update(triggered.payable)
+            asked = [item for item in asked_now(told, day) if not item.is_copy]
+            audience.recipients.append(Recipient(parent_id, total_payable(asked)))
     reasons = {str(offset): counts[offset] for offset in sorted(counts)}
     named = AudienceQuery(query.kind, due_by=due_by, triggers=reasons)
     return DayPlan(day, named, audience, waiting)

@@ -71,8 +71,8 @@ async def _bare(url: str) -> int:
 async def _ours(url: str) -> int:
     ours = Database(make_url(url).set(drivername="postgresql+psycopg"))
     items = 0
-    async with ours.transaction() as conn:
-        async for family in stream_families(conn, 1):
+    async with ours.transaction() as conn, stream_families(conn, 1) as families:
+        async for family in families:
             items += len(family)
     await ours.close()
     return items

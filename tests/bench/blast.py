@@ -25,7 +25,7 @@ from tests.bench.serving import free_port, process
 from tests.bench.tables import table
 from tests.books import made_up_settings
 
-SIZES = (1000,)
+SIZES = (1000, 10_000)
 PLAYERS_A_FAMILY = 2
 BUILT = 1000
 MIB = 1024 * 1024

@@ -68,7 +68,8 @@ async def read_families(url: str) -> tuple[Club, list[Family]]:
     database = Database(make_url(url).set(drivername="postgresql+psycopg"))
     async with database.transaction() as conn:
         club = await club_by_id(conn, 1)
-        families = [family async for family in stream_families(conn, club.id)]
+        async with stream_families(conn, club.id) as streamed:
+            families = [family async for family in streamed]
     await database.close()
     return club, families
 

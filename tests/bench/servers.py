@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from bot.app import build_bot
 from bot.manifest import BOT_SCOPES
 from core.database import libpq_url
+from core.logs import configure_logging
 from core.services import build_services
 from tests.books import made_up_settings
 from web.app import build_web
@@ -58,7 +59,8 @@ def bare() -> FastAPI:
 
 
 def sideline() -> Any:  # noqa: ANN401 - an ASGI application
-    """The product's own web application, as `sideline web` puts it together."""
+    """The product's own web application, as `sideline web` puts it together, and its log."""
+    configure_logging()
     url = make_url(os.environ["BENCH_DATABASE"]).set(drivername="postgresql+psycopg")
     settings = made_up_settings(
         Path(os.environ["BENCH_FOLDER"]),
