@@ -12,6 +12,8 @@ from slack_sdk.models.blocks import Block
 
 Json = dict[str, Any]
 
+_NOTHING: tuple[Any, ...] = ([], ())
+
 _names: dict[type, tuple[str, ...]] = {}
 
 
@@ -30,5 +32,12 @@ def _as_json(value: Any) -> Any:  # noqa: ANN401 - a model's attributes may be a
         return value.to_dict()
     if kind not in _names:
         _names[kind] = tuple(sorted(value.attributes))
-    given = ((name, getattr(value, name, None)) for name in _names[kind])
-    return {name: _as_json(each) for name, each in given if each is not None and each not in ("", [], ())}
+    known: Json = {}
+    for name in _names[kind]:
+        each = getattr(value, name, None)
+        if isinstance(each, str):
+            if each:
+                known[name] = each
+        elif each is not None and each not in _NOTHING:
+            known[name] = _as_json(each)
+    return known

@@ -5,11 +5,12 @@ to find a family by its key and, for each row, as long as reading it.
 """
 
 from collections import namedtuple
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncRawCursor, AsyncRawServerCursor
-from sqlalchemy import Select, TextualSelect
+from sqlalchemy import Connection, Select, TextualSelect
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,8 +33,8 @@ class Prepared:
         """
         given = self._fixed | values
         async with driver_of(conn) as driver, AsyncRawCursor(driver) as cursor:
-            _announce(conn, cursor, self._sql)
-            await cursor.execute(self._sql, [given[name] for name in self._names], prepare=True)
+            async with _announced(conn, cursor, self._sql):
+                await cursor.execute(self._sql, [given[name] for name in self._names], prepare=True)
             return [self._row(*row) for row in await cursor.fetchall()]
 
 
@@ -47,8 +48,8 @@ async def stream_rows(
     """
     sql, names, values = _compiled(statement)
     async with driver_of(conn) as driver, AsyncRawServerCursor(driver, "streamed") as cursor:
-        _announce(conn, cursor, sql)
-        await cursor.execute(sql, [values[name] for name in names])
+        async with _announced(conn, cursor, sql):
+            await cursor.execute(sql, [values[name] for name in names])
         while rows := await cursor.fetchmany(at_once):
             yield rows
 
@@ -63,11 +64,20 @@ def _compiled(statement: Select[Any] | TextualSelect) -> tuple[str, Sequence[str
     return expanded.statement, expanded.positiontup or [], dict(expanded.parameters)
 
 
-def _announce(conn: AsyncConnection, cursor: object, sql: str) -> None:
-    """Tell whoever counts or times the statements that go through SQLAlchemy."""
-    if conn.sync_connection is not None:
-        for listener in conn.sync_connection.dispatch.before_cursor_execute:
-            listener(conn.sync_connection, cursor, sql, (), None, executemany=False)
+@asynccontextmanager
+async def _announced(conn: AsyncConnection, cursor: object, sql: str) -> AsyncIterator[None]:
+    """Tell whoever listens to SQLAlchemy's events, e.g. counts statements, before and after one."""
+    events = conn.sync_connection.dispatch if conn.sync_connection is not None else None
+    if events and events.before_cursor_execute:
+        await conn.run_sync(_tell, events.before_cursor_execute, cursor, sql)
+    yield
+    if events and events.after_cursor_execute:
+        await conn.run_sync(_tell, events.after_cursor_execute, cursor, sql)
+
+
+def _tell(connection: Connection, listeners: Iterable[Callable[..., object]], cursor: object, sql: str) -> None:
+    for listener in listeners:
+        listener(connection, cursor, sql, (), None, False)  # noqa: FBT003 - as SQLAlchemy calls them
 
 
 def _row_type(names: Sequence[str]) -> Any:  # noqa: ANN401 - a class whose fields are known when it is made

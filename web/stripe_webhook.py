@@ -24,6 +24,8 @@ def stripe_webhook(services: Services, metrics: Metrics) -> APIRouter:
     router = APIRouter()
     secrets = services.settings.stripe_webhook_secret
 
+    # Everything is checked on the raw bytes, so nothing of it is left to the framework.
+    @router.post("/webhooks/stripe", response_model=None)
     async def receive(request: Request) -> Response:
         if not secrets:
             raise SettingsError("Stripe's webhook is off: set STRIPE_WEBHOOK_SECRET (whsec_…).")
@@ -43,8 +45,6 @@ def stripe_webhook(services: Services, metrics: Metrics) -> APIRouter:
         metrics.count_event(event["type"], ingested.outcome, perf_counter() - started, lag)
         return JSONResponse({"received": True, "outcome": outcome})
 
-    # Plain: everything is checked on the raw bytes, so nothing of it is left to the framework.
-    router.add_route("/webhooks/stripe", receive, methods=["POST"])
     return router
 
 

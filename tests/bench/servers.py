@@ -127,7 +127,7 @@ def no_op_slack() -> FastAPI:
 
     @app.post("/slack/events")
     async def events(request: Request) -> Response:
-        response: Response = await endpoint(request)
+        response: Response = await endpoint(request, await request.body())
         return response
 
     return app

@@ -117,7 +117,7 @@ async def bot(services: Services, slack: SlackStandIn) -> AsyncIterator[Bot]:
 
     @web.post("/slack/events", response_model=None)
     async def receive(request: Request) -> Response:
-        return await endpoint(request)
+        return await endpoint(request, await request.body())
 
     async with serve(web) as product:
         slack.events_url = f"{product}/slack/events"
