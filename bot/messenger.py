@@ -61,7 +61,7 @@ class SlackMessenger:
         except SlackRefusedError as error:
             await self._give_up(notice_id, str(error))
         except SlackBusyError as error:
-            await self._put_back(notice_id, error)
+            await self._put_back(notice, error)
             raise
         else:
             async with self._services.database.transaction() as conn:
@@ -96,11 +96,11 @@ class SlackMessenger:
         async with self._services.database.transaction() as conn:
             await release_notice(conn, notice_id, words, for_good=True)
 
-    async def _put_back(self, notice_id: int, error: SlackBusyError) -> None:
-        """Give the notice back, unless it may have arrived: then it stays claimed, and the next try says so."""
-        if not error.may_have_arrived:
+    async def _put_back(self, notice: NoticeView, error: SlackBusyError) -> None:
+        """Give the notice back, unless this try or an earlier one may have arrived: then the next one says so."""
+        if not (error.may_have_arrived or notice.is_repeat):
             async with self._services.database.transaction() as conn:
-                await release_notice(conn, notice_id, str(error), for_good=False)
+                await release_notice(conn, notice.id, str(error), for_good=False)
 
     async def refresh_blast_message(self, blast_id: int) -> None:
         """Post a blast's message to the approvals channel, or bring it up to date.

@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+from bot.app import Bot
+from bot.messenger import SlackMessenger
+from bot.slack_calls import SlackBusyError
 from core.models import Notice, Order, Payment, StripeEvent, UnmatchedPayment
 from core.notices import NoticeKind, announce
 from sandbox.slack import Fault, Message
@@ -98,6 +101,23 @@ async def test_a_lost_answer_is_said(club: Club) -> None:
     club.slack.faults.add(Fault("drop", "chat.postMessage", executes=True))
     await tell(club, NoticeKind.PAYMENT)
     await club.drain()
+    first, second = club.slack.messages_in(PAYMENTS)
+    assert "Sent again" not in words(first)
+    assert "Sent again: Slack's answer to the first try was lost." in second.blocks[-1]["elements"][0]["text"]
+
+
+async def test_a_lost_answer_is_said_also_when_slack_then_asks_to_wait(club: Club, bot: Bot) -> None:
+    club.slack.faults.add(Fault("drop", "chat.postMessage", executes=True))
+    # One for the client, which tries again by itself, and one for us.
+    club.slack.faults.add(Fault("ratelimited", "chat.postMessage", times=2))
+    await tell(club, NoticeKind.PAYMENT)
+    async with club.services.database.transaction() as conn:
+        notice_id = (await conn.execute(select(Notice.id))).scalar_one()
+    messenger = SlackMessenger(club.services, bot.clubs)
+    for _ in range(2):
+        with pytest.raises(SlackBusyError):
+            await messenger.post_notice(notice_id)
+    await messenger.post_notice(notice_id)
     first, second = club.slack.messages_in(PAYMENTS)
     assert "Sent again" not in words(first)
     assert "Sent again: Slack's answer to the first try was lost." in second.blocks[-1]["elements"][0]["text"]
