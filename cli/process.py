@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import contextlib
 import signal
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from bot.app import Bot, build_bot
 from bot.messenger import SlackMessenger
 from bot.oauth import build_install
+from cli.ending import ending_in_time
 from cli.runtime import prepare_database
 from core.jobs import WorkerState, run_workers
 from core.services import Services, build_services
@@ -73,15 +75,22 @@ def _start(parts: Parts) -> None:
     telemetry.start(settings)
     services = build_services(settings, prepare_database(settings))
     # uvicorn knows which event loop is the fastest here.
-    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
-        runner.run(_serve(services, parts))
+    loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()
+    with ending_in_time() as deadline, asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(_serve(services, parts, deadline))
 
 
-async def _serve(services: Services, parts: Parts) -> None:
-    """Serve until SIGINT or SIGTERM, then let what is under way end."""
+async def _serve(services: Services, parts: Parts, deadline: threading.Timer) -> None:
+    """Serve until SIGINT or SIGTERM, then let what is under way end; `deadline` is started then."""
     stop = asyncio.Event()
+
+    def end() -> None:
+        if deadline.ident is None:  # the first time
+            deadline.start()
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     bot = build_bot(services) if services.settings.is_slack_on else None
     try:
         await services.database.check_schema()
