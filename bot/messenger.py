@@ -55,11 +55,11 @@ class SlackMessenger:
             desk = await self._clubs.of(notice.club)
             channel = desk.payments_channel if desk is not None else None
             if desk is None or channel is None:
-                await self._give_up(notice_id, NO_PAYMENTS_CHANNEL)
+                await self._give_up(notice, NO_PAYMENTS_CHANNEL)
                 return
             ts = await self._post_notice(desk, notice, channel)
         except SlackRefusedError as error:
-            await self._give_up(notice_id, str(error))
+            await self._give_up(notice, str(error))
         except SlackBusyError as error:
             await self._put_back(notice, error)
             raise
@@ -91,16 +91,16 @@ class SlackMessenger:
             except SlackRefusedError as error:
                 log.error("notice_not_refreshed", notice_id=notice_id, error=str(error))  # noqa: TRY400 - the sentence says it all
 
-    async def _give_up(self, notice_id: int, words: str) -> None:
-        log.error("notice_not_posted", notice_id=notice_id, error=words)
+    async def _give_up(self, notice: NoticeView, words: str) -> None:
+        log.error("notice_not_posted", notice_id=notice.id, error=words)
         async with self._services.database.transaction() as conn:
-            await release_notice(conn, notice_id, words, for_good=True)
+            await release_notice(conn, notice, words, for_good=True)
 
     async def _put_back(self, notice: NoticeView, error: SlackBusyError) -> None:
-        """Give the notice back, unless this try or an earlier one may have arrived: then the next one says so."""
-        if not (error.may_have_arrived or notice.is_repeat):
+        """Give the notice back, unless it may have arrived: then it stays claimed, and the next try says so."""
+        if not error.may_have_arrived:
             async with self._services.database.transaction() as conn:
-                await release_notice(conn, notice.id, str(error), for_good=False)
+                await release_notice(conn, notice, str(error), for_good=False)
 
     async def refresh_blast_message(self, blast_id: int) -> None:
         """Post a blast's message to the approvals channel, or bring it up to date.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import Text, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.balances import OwedItem, family_owes, item_name, player_name
@@ -50,6 +50,8 @@ class NoticeView:
     facts: dict[str, Any]
     # Whether an earlier attempt may have reached the channel already.
     is_repeat: bool
+    # The state of its row that whoever claimed it left: another one has claimed it since where that differs.
+    claim: str | None
     order: OrderFacts | None
     unmatched: Unmatched | None
     candidates: tuple[OwedItem, ...]
@@ -64,6 +66,10 @@ class PostedNotice:
     view: NoticeView
     channel: str
     ts: str
+
+
+# Differs after each change of a row: the transaction that made it (PostgreSQL's “System Columns”).
+_row_state = literal_column("cast(notices.xmin as text)", Text)
 
 
 async def claim_notice(conn: AsyncConnection, notice_id: int) -> NoticeView | None:
@@ -81,9 +87,11 @@ async def claim_notice(conn: AsyncConnection, notice_id: int) -> NoticeView | No
     ).one_or_none()
     if row is None:
         return None
-    await conn.execute(update(Notice).where(Notice.id == notice_id).values(status=NoticeStatus.SENDING))
+    claimed = update(Notice).where(Notice.id == notice_id).values(status=NoticeStatus.SENDING)
+    claim = await conn.scalar(claimed.returning(_row_state))
     is_repeat = row.status == NoticeStatus.SENDING
-    return await _view(conn, notice_id, row.tenant_id, NoticeKind(row.kind), row.facts, is_repeat=is_repeat)
+    kind = NoticeKind(row.kind)
+    return await _view(conn, notice_id, row.tenant_id, kind, row.facts, is_repeat=is_repeat, claim=claim)
 
 
 async def load_posted(conn: AsyncConnection, notice_id: int) -> PostedNotice | None:
@@ -109,6 +117,7 @@ async def _view(
     facts: dict[str, Any],
     *,
     is_repeat: bool,
+    claim: str | None = None,
 ) -> NoticeView:
     order = unmatched = refund = None
     candidates: list[OwedItem] = []
@@ -126,6 +135,7 @@ async def _view(
         kind=kind,
         facts=facts,
         is_repeat=is_repeat,
+        claim=claim,
         order=order,
         unmatched=unmatched,
         candidates=tuple(candidates),
@@ -160,17 +170,18 @@ async def finish_notice(conn: AsyncConnection, notice_id: int, *, channel: str, 
     log.info("notice_posted", notice_id=notice_id, channel=channel)
 
 
-async def release_notice(conn: AsyncConnection, notice_id: int, error: str, *, for_good: bool) -> None:
+async def release_notice(conn: AsyncConnection, notice: NoticeView, error: str, *, for_good: bool) -> None:
     """Give a notice back after a refusal (it was certainly not posted), or give it up for good.
 
-    One that another process posted meanwhile stays posted: else it would be told again without saying so.
+    One that another process posted meanwhile stays posted. Given back is only a first try that nobody repeated
+    meanwhile: of all others it isn't known whether they arrived, so it stays claimed, and the next says “again”.
     """
-    status = NoticeStatus.FAILED if for_good else NoticeStatus.QUEUED
-    await conn.execute(
-        update(Notice)
-        .where(Notice.id == notice_id, Notice.status == NoticeStatus.SENDING)
-        .values(status=status, error=error)
-    )
+    released = update(Notice).where(Notice.id == notice.id, Notice.status == NoticeStatus.SENDING)
+    if for_good:
+        await conn.execute(released.values(status=NoticeStatus.FAILED, error=error))
+    elif not notice.is_repeat:
+        given_back = released.where(_row_state == notice.claim)
+        await conn.execute(given_back.values(status=NoticeStatus.QUEUED, error=error))
 
 
 async def order_facts(conn: AsyncConnection, tenant_id: int, order_id: int) -> OrderFacts:
