@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
+from cli.ending import ENDS_WITHIN_SECONDS
 from core.database import Database, libpq_url
 from core.errors import SchemaOutdatedError
 from core.services import Services
@@ -89,7 +90,7 @@ def test_a_unit_stops_after_the_drain_and_is_not_root(unit: Path) -> None:
     parsed.read(unit)
     service = parsed["Service"]
     assert service["User"] == "sideline"
-    assert int(service["TimeoutStopSec"]) >= 20
+    assert int(service["TimeoutStopSec"]) > ENDS_WITHIN_SECONDS
     assert service["NoNewPrivileges"] == "yes"
 
 
