@@ -273,7 +273,8 @@ async def _run_once(queue: JobQueue, database: Database, state: WorkerState) -> 
 async def _run_worker(app: procrastinate.App, database: Database, name: str, concurrency: int) -> None:
     tenants = JobTenants(database)
 
-    async def in_scope(call_next: Callable[[], Awaitable[Any]], context: JobContext, _: Worker) -> object:
+    async def in_scope(call_next: Callable[[], Awaitable[Any]], context: JobContext, worker: Worker) -> object:
+        _watch_end(worker, context.job)
         return await _run_job(database, tenants, call_next, context)
 
     await app.run_worker_async(
@@ -287,8 +288,31 @@ async def _run_worker(app: procrastinate.App, database: Database, name: str, con
         # New jobs are notified of at once; this is for those that wait for their time.
         fetch_job_polling_interval=1.0,
     )
-    # It returns by itself only when PostgreSQL went away: raising stops the other queues' workers too.
+    # It returns by itself only when PostgreSQL went away, if just for a moment: raising stops the other queues'
+    # workers too.
     raise ConnectionError(f"the worker of queue {name} stopped")
+
+
+def _watch_end(worker: Worker, job: Job) -> None:
+    """See whether the queue hears how a job ended, which its library tells it in the task that it runs the job in.
+
+    A job of whose end it did not hear would stay `doing` for as long as the worker lives. So the worker is
+    stopped, and started again as another one: then the job is nobody's, and given back like a dead worker's.
+    """
+
+    def note(ended: asyncio.Task[Any]) -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if error is None:
+            return
+        if isinstance(error.__cause__, psycopg.errors.RaiseException):
+            # The queue's own words: others thought this worker dead, and have the job, or had it.
+            log.info("job_was_taken_over", job_id=job.id, task=job.task_name)
+            return
+        log.warning("job_end_not_told", job_id=job.id, task=job.task_name, error=repr(error.__cause__ or error))
+        worker.stop()  # type: ignore[no-untyped-call] # untyped in the library
+
+    if (this := asyncio.current_task()) is not None:
+        this.add_done_callback(note)
 
 
 async def _run_job(

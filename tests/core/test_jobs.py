@@ -11,6 +11,12 @@ from core.errors import StripeRefusedError, StripeUnavailableError
 from core.jobs import QUEUES, TASKS, CappedBackoff, Handler, JobQueue, WorkerState, run_workers
 from core.models import JobFailure
 
+# What the clock does once a minute.
+RESCUE = """
+    insert into procrastinate_jobs (queue_name, task_name, args)
+    values ('upkeep', 'rescue_stalled', '{"timestamp": 0}')
+"""
+
 
 @pytest.fixture
 def queue(database_url: URL) -> JobQueue:
@@ -140,12 +146,7 @@ async def test_the_job_of_a_worker_that_died_is_given_back(queue: JobQueue, data
                 update procrastinate_jobs set status = 'doing', worker_id = dead.id from dead
             """)
         )
-        await conn.execute(
-            text(
-                "insert into procrastinate_jobs (queue_name, task_name, args) "
-                "values ('upkeep', 'rescue_stalled', '{\"timestamp\": 0}')"
-            )
-        )
+        await conn.execute(text(RESCUE))
     async with working(queue, database, {"close_link": close}):
         async with asyncio.timeout(15):
             await done.wait()
@@ -192,6 +193,32 @@ async def test_workers_that_broke_off_come_back(queue: JobQueue, database: Datab
             await queue.close_links(conn, "plink_2")
         async with asyncio.timeout(15):
             await second.wait()
+
+
+async def test_a_job_whose_end_the_queue_did_not_hear_of_is_given_back(
+    queue: JobQueue, database: Database
+) -> None:
+    tries = 0
+
+    async def close(stripe_payment_link_id: str) -> None:
+        nonlocal tries
+        tries += 1
+
+    async def has_tried() -> bool:
+        return tries == 1
+
+    async with database.transaction() as conn:
+        await queue.close_links(conn, "plink_1")
+        # As where just the connection breaks that was to tell: the worker goes on, and has the job in its books.
+        await conn.execute(text("alter function procrastinate_finish_job_v1 rename to hidden"))
+    async with working(queue, database, {"close_link": close}):
+        await until(has_tried)
+        await until(are_breaking_off)
+        async with database.transaction() as conn:
+            await conn.execute(text("alter function hidden rename to procrastinate_finish_job_v1"))
+            await conn.execute(text(RESCUE))
+        await until(lambda: _is_empty(database))
+    assert tries == 2
 
 
 async def test_workers_told_to_stop_while_they_break_off_do_stop(queue: JobQueue, database: Database) -> None:
