@@ -138,8 +138,10 @@ class Member:
             self.failures.append(f"{self.name} ended by itself after {lived:.0f} s (code {code}): {self.tail()}")
         self.false_starts += 1
         await asyncio.sleep(0.3)
-        if not self._is_expected:
-            await self.start()
+        async with self._turn:
+            # Unless a fault that struck meanwhile has started it again: two would fight for the port.
+            if process is self._process and not self._is_expected:
+                await self.start()
 
     def tail(self, characters: int = 1500) -> str:
         """Return the end of what it wrote."""
