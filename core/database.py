@@ -28,10 +28,25 @@ Plans = Literal["auto", "force_generic_plan"]
 _plans: ContextVar[Plans] = ContextVar("plans", default="auto")
 
 
+# A machine that is gone answers nothing, not even that it is gone. By default Linux notices after a quarter of an
+# hour, and on a connection that only listens after two hours; with these within half a minute (libpq's “Connection
+# Strings”; `tcp_user_timeout` is in milliseconds).
+_NOTICE_A_LOST_SERVER = {
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+
+
 def database_url(settings: Settings) -> URL:
-    """Return the database's URL; where none is set, start the embedded server and return that one's."""
-    given = settings.database_url or start_embedded(settings.sideline_data_dir)
-    return make_url(given).set(drivername="postgresql+psycopg")
+    """Return the database's URL; where none is set, start the embedded server and return that one's.
+
+    What the setting itself says of the connection holds.
+    """
+    given = make_url(settings.database_url or start_embedded(settings.sideline_data_dir))
+    return given.set(drivername="postgresql+psycopg", query={**_NOTICE_A_LOST_SERVER, **given.query})
 
 
 class Database:

@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from core.database import database_url
 from core.errors import SettingsError
 from core.settings import Settings, load_settings
 
@@ -98,3 +100,12 @@ def test_what_cannot_be_right_is_named(name: str, value: str, monkeypatch: pytes
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=rf"^{name}: "):
         load_settings()
+
+
+def test_a_database_server_that_is_lost_is_noticed_soon_unless_told_otherwise() -> None:
+    given = "postgresql://club@db.example.com/club?tcp_user_timeout=60000&sslmode=require"
+    url = database_url(Settings(database_url=given, secret_key=SecretStr("a made-up key")))
+    assert url.drivername == "postgresql+psycopg"
+    assert url.query["keepalives_idle"] == "10"
+    assert url.query["tcp_user_timeout"] == "60000"
+    assert url.query["sslmode"] == "require"
