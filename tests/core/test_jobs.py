@@ -175,6 +175,26 @@ async def test_workers_outlive_a_lost_database(queue: JobQueue, database: Databa
             await done.wait()
 
 
+async def test_a_pool_full_of_lost_connections_is_no_long_wait(queue: JobQueue, database: Database) -> None:
+    async with queue.app.open_async() as app:
+        async with database.transaction() as conn:
+            # So that each needs a connection of its own.
+            await conn.execute(text("lock table procrastinate_workers"))
+            asked = [asyncio.create_task(app.job_manager.register_worker()) for _ in range(6)]
+            await asyncio.sleep(1.5)
+        await asyncio.gather(*asked)
+        async with database.transaction() as conn:
+            lost = await conn.scalar(
+                text(
+                    "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+                    "where datname = current_database() and application_name <> 'sideline'"
+                )
+            )
+        async with asyncio.timeout(8):
+            await app.job_manager.register_worker()
+    assert lost == 6
+
+
 async def test_workers_that_broke_off_come_back(queue: JobQueue, database: Database) -> None:
     first, second = asyncio.Event(), asyncio.Event()
 
