@@ -4,7 +4,6 @@ import asyncio
 import atexit
 import contextlib
 import signal
-import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +16,7 @@ from fastapi import FastAPI
 from bot.app import Bot, build_bot
 from bot.messenger import SlackMessenger
 from bot.oauth import build_install
-from cli.ending import ending_in_time
+from cli.ending import Deadline, ending_in_time
 from cli.runtime import prepare_database
 from core.jobs import WorkerState, run_workers
 from core.services import Services, build_services
@@ -80,13 +79,12 @@ def _start(parts: Parts) -> None:
         runner.run(_serve(services, parts, deadline))
 
 
-async def _serve(services: Services, parts: Parts, deadline: threading.Timer) -> None:
-    """Serve until SIGINT or SIGTERM, then let what is under way end; `deadline` is started then."""
+async def _serve(services: Services, parts: Parts, deadline: Deadline) -> None:
+    """Serve until SIGINT or SIGTERM, then let what is under way end; `deadline` begins then."""
     stop = asyncio.Event()
 
     def end() -> None:
-        if deadline.ident is None:  # the first time
-            deadline.start()
+        deadline.begin()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -6,12 +6,15 @@ import sys
 import pytest
 
 PROGRAM = """
-import time
+import asyncio, time
 from cli.ending import ending_in_time
 
-with ending_in_time(0.3) as deadline:
+async def work(deadline):
     {told}
-    time.sleep({work})
+    await asyncio.create_task(asyncio.sleep({work}), name="the work")
+
+with ending_in_time(0.3) as deadline:
+    asyncio.run(work(deadline))
 time.sleep(0.6)
 print("to the end")
 """
@@ -19,7 +22,7 @@ print("to the end")
 
 @pytest.mark.parametrize(
     ("told", "work", "code"),
-    [("deadline.start()", 30, 1), ("deadline.start()", 0.1, 0), ("pass", 0.5, 0)],
+    [("deadline.begin()", 30, 1), ("deadline.begin()", 0.1, 0), ("pass", 0.5, 0)],
     ids=["told, and stuck", "told, and done in time", "not told"],
 )
 def test_only_what_is_told_to_end_and_does_not_is_broken_off(told: str, work: float, code: int) -> None:
@@ -29,4 +32,6 @@ def test_only_what_is_told_to_end_and_does_not_is_broken_off(told: str, work: fl
     )
     assert ended.returncode == code
     assert ("to the end" in ended.stdout) == (code == 0)
-    assert ("broken_off" in ended.stdout + ended.stderr) == (code == 1)
+    said = ended.stdout + ended.stderr
+    assert ("broken_off" in said) == (code == 1)
+    assert ("the work: sleep" in said) == (code == 1)
