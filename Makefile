@@ -11,7 +11,7 @@ help:
 	@echo "make demo    the whole product against local stand-ins; prints the address to open"
 	@echo "make test    the whole test suite"
 	@echo "make check   formatter, linter, types, architecture, schema drift, known vulnerabilities"
-	@echo "make bench   the benchmarks; ARGS=\"blast queue\" runs some of them, ARGS=million the biggest club"
+	@echo "make bench   the benchmarks, about twenty minutes; ARGS=\"blast queue\" runs some of them"
 	@echo "make soak    the long fault suite, about half an hour; see docs/reliability.md"
 
 setup: $(STAMP)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 _JOINER = "\u2060"
 # Inside a word an underscore formats nothing, and addresses have to stay fit for copying.
 _FORMATTING = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)")
+_SIGNS = frozenset("*~`_&<>")
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
 _ACTORS = {"cli": "the terminal", "admin-api": "the admin endpoint", "reminders": "the reminders"}
 
@@ -25,7 +26,10 @@ def one_line(text: str) -> str:
 
 def escape(text: str) -> str:
     """Return text on one line that mrkdwn shows as it is and takes for nothing else."""
-    text = _FORMATTING.sub(lambda sign: f"{_JOINER}{sign[0]}{_JOINER}", one_line(text))
+    text = one_line(text)
+    if _SIGNS.isdisjoint(text):
+        return text
+    text = _FORMATTING.sub(lambda sign: f"{_JOINER}{sign[0]}{_JOINER}", text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

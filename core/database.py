@@ -158,25 +158,28 @@ async def bind_to_tenant(connection: AsyncConnection, tenant_id: int) -> None:
     await _send(connection, scope_statements(tenant_id, until_the_end_of="transaction"))
 
 
-@asynccontextmanager
-async def driver_of(connection: AsyncConnection) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """Give the driver's own connection; what it raises becomes what SQLAlchemy would raise."""
+def driver_of(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
+    """Return the driver's own connection; what it raises is to be raised as `as_sqlalchemys` has it."""
     wrapped = connection.sync_connection
     raw = wrapped.connection.driver_connection if wrapped is not None else None
-    if raw is None:  # pragma: no cover - an open connection has both
-        raise RuntimeError("the connection is closed")
-    try:
-        yield raw
-    except psycopg.Error as error:
-        if raw.closed:
-            await connection.invalidate(error)
-        raise OperationalError(None, None, error) from error
+    if not isinstance(raw, psycopg.AsyncConnection):  # pragma: no cover - an open connection has both
+        raise TypeError("the connection is closed")
+    return raw
+
+
+async def as_sqlalchemys(connection: AsyncConnection, error: psycopg.Error) -> OperationalError:
+    """Return what SQLAlchemy would raise for the driver's error; a dead connection is not used again."""
+    if driver_of(connection).closed:
+        await connection.invalidate(error)
+    return OperationalError(None, None, error)
 
 
 async def _send(connection: AsyncConnection, statements: str) -> None:
     """Send statements as they are: the driver would prepare them."""
-    async with driver_of(connection) as driver:
-        await driver.execute(statements, prepare=False)
+    try:
+        await driver_of(connection).execute(statements, prepare=False)
+    except psycopg.Error as error:
+        raise await as_sqlalchemys(connection, error) from error
 
 
 def libpq_url(url: URL) -> str:

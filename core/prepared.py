@@ -5,16 +5,16 @@ to find a family by its key and, for each row, as long as reading it.
 """
 
 from collections import namedtuple
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+import psycopg
 from psycopg import AsyncRawCursor, AsyncRawServerCursor
 from sqlalchemy import Connection, Select, TextualSelect
-from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.database import driver_of
+from core.database import as_sqlalchemys, driver_of
 
 
 class Prepared:
@@ -32,10 +32,13 @@ class Prepared:
             OperationalError: PostgreSQL refused or is away.
         """
         given = self._fixed | values
-        async with driver_of(conn) as driver, AsyncRawCursor(driver) as cursor:
-            async with _announced(conn, cursor, self._sql):
-                await cursor.execute(self._sql, [given[name] for name in self._names], prepare=True)
+        ordered = [given[name] for name in self._names]
+        try:
+            cursor = AsyncRawCursor(driver_of(conn))
+            await _executed(conn, cursor, self._sql, cursor.execute(self._sql, ordered, prepare=True))
             return [self._row(*row) for row in await cursor.fetchall()]
+        except psycopg.Error as error:
+            raise await as_sqlalchemys(conn, error) from error
 
 
 async def stream_rows(
@@ -47,30 +50,32 @@ async def stream_rows(
         OperationalError: PostgreSQL refused or is away.
     """
     sql, names, values = _compiled(statement)
-    async with driver_of(conn) as driver, AsyncRawServerCursor(driver, "streamed") as cursor:
-        async with _announced(conn, cursor, sql):
-            await cursor.execute(sql, [values[name] for name in names])
-        while rows := await cursor.fetchmany(at_once):
-            yield rows
+    ordered = [values[name] for name in names]
+    try:
+        async with AsyncRawServerCursor(driver_of(conn), "streamed") as cursor:
+            await _executed(conn, cursor, sql, cursor.execute(sql, ordered))
+            while rows := await cursor.fetchmany(at_once):
+                yield rows
+    except psycopg.Error as error:
+        raise await as_sqlalchemys(conn, error) from error
 
 
 def _compiled(statement: Select[Any] | TextualSelect) -> tuple[str, Sequence[str], dict[str, Any]]:
     """Return the SQL, the names of its values in their order, and those that it has already."""
     # By position: the driver takes the names of a long statement apart each time.
-    dialect = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    dialect = psycopg_dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
     compiled = statement.compile(dialect=dialect)
     missing = (name for name, bind in compiled.binds.items() if bind.required)
     expanded = compiled.construct_expanded_state(dict.fromkeys(missing))
     return expanded.statement, expanded.positiontup or [], dict(expanded.parameters)
 
 
-@asynccontextmanager
-async def _announced(conn: AsyncConnection, cursor: object, sql: str) -> AsyncIterator[None]:
-    """Tell whoever listens to SQLAlchemy's events, e.g. counts statements, before and after one."""
+async def _executed(conn: AsyncConnection, cursor: object, sql: str, execution: Awaitable[object]) -> None:
+    """Wait for a statement; whoever listens to SQLAlchemy's events (counts statements, say) hears of it."""
     events = conn.sync_connection.dispatch if conn.sync_connection is not None else None
     if events and events.before_cursor_execute:
         await conn.run_sync(_tell, events.before_cursor_execute, cursor, sql)
-    yield
+    await execution
     if events and events.after_cursor_execute:
         await conn.run_sync(_tell, events.after_cursor_execute, cursor, sql)
 

@@ -18,18 +18,15 @@ PARTS: Mapping[str, Callable[[], Awaitable[str]]] = {
     "queue": queue.run,
     "season": season.run,
 }
-# They take minutes, so that they run only when they are named.
-NAMED_ONLY: Mapping[str, Callable[[], Awaitable[str]]] = {"million": player.run_million}
 
 
 async def main(names: list[str]) -> None:
-    """Run the parts with these names, all of the usual ones where none is named; print and write their tables."""
-    known = {**PARTS, **NAMED_ONLY}
-    if unknown := set(names) - known.keys():
-        sys.exit(f"There is no {', '.join(sorted(unknown))}; there are: {', '.join(known)}.")
+    """Run the parts with these names, all where none is named; print and write their tables."""
+    if unknown := set(names) - PARTS.keys():
+        sys.exit(f"There is no {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}.")
     for name in names or PARTS:
         begun = time.monotonic()
-        tables = await known[name]()
+        tables = await PARTS[name]()
         print(f"{tables}\n({name} took {time.monotonic() - begun:.0f} s)\n", flush=True)
         write(tables)
 
