@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.audiences import Audience, AudienceQuery, Preparation, find_audience
 from core.audit import record_change
+from core.blast_overlap import CANCEL_IT, START_AGAIN, find_overlap, lock_approvals, overlap_error
 from core.blast_recipients import freeze_recipients
 from core.clock import Clock, local_date
 from core.club import Club
@@ -184,11 +185,16 @@ class Blasts:
     async def start(
         self, club: Club, query: AudienceQuery, *, note: str, requested_by: str
     ) -> tuple[int, Audience]:
-        """Draft and approve at once, for a caller whose right was checked: the admin endpoint, the terminal."""
+        """Draft and approve at once, for a caller whose right was checked: the admin endpoint, the terminal.
+
+        Raises:
+            InvalidInputError: where there is nobody to mail.
+            AlreadyDoneError: where somebody who did the same, at the same moment, was first.
+        """
         async with self._database.transaction() as conn:
             audience = await self._find_audience(conn, club, query)
             blast_id = await self._freeze(conn, club, query, audience, note=note, requested_by=requested_by)
-            await self._approve(conn, club, blast_id, requested_by)
+            await self._approve(conn, club, blast_id, requested_by, advice=START_AGAIN)
         return blast_id, audience
 
     async def make_reminder(
@@ -230,7 +236,7 @@ class Blasts:
         Raises:
             NotAllowedError: where the club wants two people and this one drafted it.
             NotFoundError
-            AlreadyDoneError: naming who was first.
+            AlreadyDoneError: naming who was first, with this blast or with another to some of its families.
         """
         async with self._database.transaction() as conn:
             if club.two_person_approval:
@@ -337,16 +343,18 @@ class Blasts:
         await record_change(conn, club.id, requested_by, "blast.draft", f"blast:{blast_id}", after=after)
         return int(blast_id or 0)
 
-    async def _approve(self, conn: AsyncConnection, club: Club, blast_id: int, actor: str) -> None:
+    async def _approve(
+        self, conn: AsyncConnection, club: Club, blast_id: int, actor: str, *, advice: str = CANCEL_IT
+    ) -> None:
+        # The database's own time, as the draft's is: which of two came first is no matter of whose clock is right.
+        at = func.clock_timestamp()
         await self._move(
-            conn,
-            club,
-            blast_id,
-            [BlastStatus.DRAFT],
-            BlastStatus.APPROVED,
-            approved_by=actor,
-            approved_at=self._clock(),
+            conn, club, blast_id, [BlastStatus.DRAFT], BlastStatus.APPROVED, approved_by=actor, approved_at=at
         )
+        await lock_approvals(conn, club.id)
+        overlap = await find_overlap(conn, club.id, blast_id)
+        if overlap is not None:
+            raise overlap_error(club, overlap, self._clock(), advice)
         pending = await conn.scalars(
             select(BlastRecipient.parent_id)
             .where(BlastRecipient.blast_id == blast_id, BlastRecipient.status == RecipientStatus.PENDING)

@@ -92,6 +92,21 @@ async def test_of_two_who_press_at_once_one_wins_and_the_other_learns_who(club: 
     assert len(club.mailbox.messages) == 4
 
 
+async def test_a_second_draft_for_the_same_families_says_who_approved_the_first(club: Club) -> None:
+    first = await drafted(club)
+    assert (await club.slack.submit(ADMIN, await opened(club))).errors == {}
+    await club.drain()
+    _, second = club.slack.messages_in(APPROVALS)
+    await press(club, first, "blast_approve", TREASURER)
+    answer = await press(club, second, "blast_approve")
+    assert "<@U0TREAS> approved another mail to 4 of these families (at " in answer
+    assert "Cancel this one" in answer
+    assert "waiting for approval" in words(second)
+    assert len(club.mailbox.messages) == 4
+    assert "Canceled" in await press(club, second, "blast_cancel")
+    assert "Nobody was mailed" in words(second)
+
+
 async def test_canceled_is_canceled(club: Club) -> None:
     message = await drafted(club)
     old = message.snapshot()

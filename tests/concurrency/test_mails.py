@@ -70,6 +70,34 @@ async def test_two_approvers_and_one_who_cancels(world: World) -> None:
     await world.rehearse(scene)
 
 
+async def test_two_drafts_for_the_same_families_are_approved_at_once(world: World) -> None:
+    one, two, three = world.processes
+
+    async def scene() -> Scene:
+        club, families = await world.club_of(3)
+        first, second = await drafted(world, club), await drafted(world, club)
+
+        async def check(played: Played) -> None:
+            won = [not isinstance(result, Exception) for result in played.results]
+            assert sum(won) == 1, played.results
+            decided = [await world.rows(DECIDED, subject=f"blast:{blast_id}") for blast_id in (first, second)]
+            assert sorted(decided) == [[], [("blast.approve",)]]
+            assert mails(world, families) == {family.email: 1 for family in families}
+            statuses = [await world.rows(OF_BLAST, blast_id=blast_id) for blast_id in (first, second)]
+            assert sorted(statuses) == [[("done",)], [("draft",)]]
+
+        return Scene(
+            (
+                lambda: one.blasts.approve(club, first, "U2"),
+                lambda: two.blasts.approve(club, second, "U3"),
+                lambda: three.blasts.approve(club, second, "U4"),
+            ),
+            check,
+        )
+
+    await world.rehearse(scene)
+
+
 async def test_a_blast_is_canceled_while_two_workers_send_it_and_both_have_one_mail(world: World) -> None:
     one, two, three = world.processes
 

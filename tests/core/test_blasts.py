@@ -210,3 +210,98 @@ async def test_an_empty_audience_is_refused(services: Services, club: Club) -> N
     query = AudienceQuery(EmailType.OUTSTANDING_BALANCE, email="nobody@example.com")
     with pytest.raises(InvalidInputError, match="Nobody"):
         await services.blasts.draft(club, query, note="", requested_by="U1")
+
+
+async def drafted(services: Services, club: Club, query: AudienceQuery = EVERYONE) -> int:
+    blast_id, _ = await services.blasts.draft(club, query, note="", requested_by="U1")
+    return blast_id
+
+
+async def test_of_two_drafts_for_the_same_families_one_goes_out(
+    services: Services, mailbox: Mailbox, club: Club, drain: Drain
+) -> None:
+    first, second = await drafted(services, club), await drafted(services, club)
+    await services.blasts.approve(club, first, "U2")
+    with pytest.raises(
+        AlreadyDoneError, match=f"U2 approved another mail to {FAMILIES} of these families"
+    ) as told:
+        await services.blasts.approve(club, second, "U3")
+    assert "draft it again" in str(told.value)
+    assert told.value.people == ("U2",)
+    await drain()
+    with pytest.raises(AlreadyDoneError, match="U2 approved another mail"):
+        await services.blasts.approve(club, second, "U3")
+    assert len(mailbox.messages) == FAMILIES
+    await services.blasts.cancel(club, second, "U3")
+    await services.blasts.approve(club, await drafted(services, club), "U3")
+    await drain()
+    assert len(mailbox.messages) == 2 * FAMILIES
+
+
+async def test_one_family_in_common_is_enough(services: Services, club: Club) -> None:
+    one = AudienceQuery(EmailType.OUTSTANDING_BALANCE, email="pat@example.com")
+    everyone, pats = await drafted(services, club), await drafted(services, club, one)
+    await services.blasts.approve(club, pats, "U2")
+    with pytest.raises(AlreadyDoneError, match="another mail to 1 of these families"):
+        await services.blasts.approve(club, everyone, "U3")
+
+
+async def test_drafts_for_different_families_both_go_out(
+    services: Services, mailbox: Mailbox, club: Club, drain: Drain
+) -> None:
+    addresses = ("family0@example.com", "family1@example.com")
+    queries = [AudienceQuery(EmailType.OUTSTANDING_BALANCE, email=address) for address in addresses]
+    for blast_id in [await drafted(services, club, query) for query in queries]:
+        await services.blasts.approve(club, blast_id, "U2")
+    await drain()
+    assert sorted(mail.envelope_to[0] for mail in mailbox.messages) == sorted(addresses)
+
+
+async def test_mails_of_another_kind_are_no_second_mail(services: Services, club: Club) -> None:
+    first, second = await drafted(services, club), await drafted(services, club)
+    async with services.database.transaction() as conn:
+        await conn.execute(update(Blast).where(Blast.id == first).values(kind=EmailType.FIRST_PAYMENT))
+    await services.blasts.approve(club, first, "U2")
+    await services.blasts.approve(club, second, "U3")
+
+
+async def test_one_that_was_canceled_before_it_began_is_no_hindrance(
+    services: Services, mailbox: Mailbox, club: Club, drain: Drain
+) -> None:
+    first, second = await drafted(services, club), await drafted(services, club)
+    await services.blasts.approve(club, first, "U2")
+    await services.blasts.cancel(club, first, "U2")
+    await services.blasts.approve(club, second, "U3")
+    await drain()
+    assert len(mailbox.messages) == FAMILIES
+
+
+async def test_one_that_was_stopped_half_way_is(services: Services, books: Books, club: Club) -> None:
+    first, second = await drafted(services, club), await drafted(services, club)
+    await services.blasts.approve(club, first, "U2")
+    await services.blast_sender.send(first, books.parent_id)
+    await services.blasts.cancel(club, first, "U2")
+    with pytest.raises(AlreadyDoneError, match="another mail to 1 of these families"):
+        await services.blasts.approve(club, second, "U3")
+
+
+async def test_a_family_that_was_left_out_does_not_count(services: Services, books: Books, club: Club) -> None:
+    pats = AudienceQuery(EmailType.OUTSTANDING_BALANCE, email="pat@example.com")
+    first, second = await drafted(services, club, pats), await drafted(services, club, pats)
+    await services.blasts.approve(club, first, "U2")
+    async with services.database.transaction() as conn:
+        await conn.execute(update(Order).where(Order.id == books.order_id).values(status="paid"))
+    await services.blast_sender.send(first, books.parent_id)
+    await services.blasts.approve(club, second, "U3")
+
+
+async def test_of_two_that_start_at_once_one_goes_out(
+    services: Services, mailbox: Mailbox, club: Club, drain: Drain
+) -> None:
+    starts = [services.blasts.start(club, EVERYONE, note="", requested_by="cli") for _ in range(2)]
+    results = await asyncio.gather(*starts, return_exceptions=True)
+    (refused,) = [result for result in results if isinstance(result, Exception)]
+    assert isinstance(refused, AlreadyDoneError)
+    assert "Nothing was sent" in str(refused)
+    await drain()
+    assert len(mailbox.messages) == FAMILIES

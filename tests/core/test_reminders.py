@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.engine import URL
 
+from core.audiences import AudienceQuery
 from core.clock import Clock
 from core.club import Club, club_by_id
 from core.errors import AlreadyDoneError, InvalidInputError
 from core.holds import lift_hold, set_hold
 from core.models import Blast, BlastRecipient, EmailLog, Order, Parent, Player, ReminderRule, ReminderRun
+from core.models.statuses import EmailType
 from core.reminder_rules import change_rules, load_rules, switch
 from core.reminders import NextReminders
 from core.services import Services, build_services
@@ -434,6 +436,32 @@ async def test_a_draft_that_somebody_canceled_does_not_come_back(
     await run_on(services, clock, club, days(3))
     async with services.database.transaction() as conn:
         assert list(await conn.scalars(select(Blast.id))) == [blast_id]
+
+
+async def test_a_blast_to_one_family_does_not_hold_up_the_others_reminders(
+    services: Services, clock: HandClock, club: Club, books: Books
+) -> None:
+    await needs_approval(services, club)
+    await add_family(services, books, "lee@example.com", days(1))
+    await run_on(services, clock, club, days(2))
+    async with services.database.transaction() as conn:
+        reminders = int(await conn.scalar(select(Blast.id)) or 0)
+    query = AudienceQuery(EmailType.OUTSTANDING_BALANCE, email="pat@example.com")
+    await services.blasts.start(club, query, note="", requested_by=ACTOR)
+    await send(services, clock)
+    await services.blasts.approve(club, reminders, ACTOR)
+    await send(services, clock)
+    assert [address for _, address in await mailed(services)] == ["pat@example.com", "lee@example.com"]
+
+
+async def test_a_blast_that_was_drafted_before_the_days_reminders_is_drafted_again(
+    services: Services, clock: HandClock, club: Club
+) -> None:
+    query = AudienceQuery(EmailType.OUTSTANDING_BALANCE)
+    blast_id, _ = await services.blasts.draft(club, query, note="", requested_by=ACTOR)
+    await run_on(services, clock, club, days(2))
+    with pytest.raises(AlreadyDoneError, match="reminders approved another mail to 1 of these families"):
+        await services.blasts.approve(club, blast_id, ACTOR)
 
 
 async def test_of_approval_and_replacement_one_wins(services: Services, clock: HandClock, club: Club) -> None:

@@ -90,7 +90,7 @@ async def add_families(services: Services, books: Books, count: int) -> None:
     [
         (look_at_the_audience, 2),
         (draft_a_blast, 6),
-        (start_a_blast, 10),
+        (start_a_blast, 12),
         (look_at_the_dues, 4),
         (look_at_the_familys_page, 3),
         (look_for_missing_links, 1),

@@ -153,6 +153,14 @@ class People:
                 if not await self._approve(rng):
                     break
             await self._breathe(rng)
+        with suppress(*BAD_LUCK):
+            await self._cancel_the_rest()
+
+    async def _cancel_the_rest(self) -> None:
+        """Cancel the drafts whose families were mailed since, as their answer says."""
+        for message in self._world.slack.messages_in(APPROVALS):
+            if _has(message, "blast_approve"):
+                await self._world.slack.press(ADMIN, message.snapshot(), "blast_cancel", stale=True)
 
     async def _breathe(self, rng: random.Random) -> None:
         """Wait a moment, and then try what is behind the load balancer now."""
