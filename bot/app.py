@@ -28,6 +28,7 @@ from bot import (
     reminders,
     resend,
     shortcut,
+    uninstalls,
 )
 from bot.background import Background
 from bot.club_desks import ClubDesks
@@ -113,6 +114,7 @@ def build_bot(services: Services, *, clubs_last_seconds: float = CLUBS_LAST_SECO
     for part in (order_menu, payment_modal, change_modal, charge_modal, refund_offer, reminders, holds):
         part.register(app, desk)
     failed_jobs.register(app, desk)
+    uninstalls.register(app, desk)
     return Bot(app, desk)
 
 

@@ -126,6 +126,23 @@ class ClubDesks:
             self._bots[team_id] = (self._clock(), bot)
         return bot
 
+    async def forget(self, team_id: str, enterprise_id: str | None, told_of: int) -> bool:
+        """Forget the token of a workspace that took the app out, as Slack told at `told_of` (Unix seconds).
+
+        Returns whether there was one: not where the settings have the token, or the app was let in again since.
+        Other processes know within a minute, and are refused by Slack until then.
+        """
+        if self.installations is None:
+            return False
+        with tenant_scope(None):
+            is_forgotten = await self.installations.async_forget(enterprise_id, team_id, told_of)
+        self.read_again(team_id)
+        return is_forgotten
+
+    def read_again(self, team_id: str) -> None:
+        """Have a workspace's token read anew the next time that it is needed, since it changed."""
+        self._bots.pop(team_id, None)
+
     def _client_with(self, token: str) -> AsyncWebClient:
         client = self._clients.get(token)
         if client is None:

@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 _here: ContextVar[ClubDesk | None] = ContextVar("club_desk", default=None)
 
+# What Slack tells of a workspace and not of a person. Bolt asks for no token either: there is none any more.
+_FROM_NOBODY = {"app_uninstalled", "tokens_revoked"}
+
 NOT_FROM_HERE = "Sideline is not set up for this workspace."
 NOT_ON_THE_LIST = (
     "This is your club's billing desk, and you are not on its list yet. "
@@ -105,6 +108,9 @@ class Gate(AsyncMiddleware):
         # Over Socket Mode there is no HTTP request whose id a mail could be traced back to.
         ensure_trace()
         context, body, desk = req.context, req.body, self._desk
+        if body.get("event", {}).get("type") in _FROM_NOBODY:
+            await next()
+            return resp
         reply = context["reply"] = Reply(body, context.ack, desk.client, desk.background)
         user_id = context.user_id or ""
         role = await desk.people.role(user_id)

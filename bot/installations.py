@@ -40,6 +40,19 @@ class SealedInstallations(AsyncSQLAlchemyInstallationStore):
             found.bot_token = self._sealer.open(found.bot_token)
         return found
 
+    async def async_forget(self, enterprise_id: str | None, team_id: str, told_of: int) -> bool:
+        """Delete a workspace's installations, unless it let us in again since `told_of` (Unix seconds).
+
+        Returns whether any were there to delete.
+        """
+        # As it is stored: a key that was lost must not keep the token here.
+        kept = await super().async_find_bot(enterprise_id=enterprise_id, team_id=team_id)
+        # Slack leaves the fraction of a second out.
+        if kept is None or int(kept.installed_at) > told_of:
+            return False
+        await self.async_delete_all(enterprise_id=enterprise_id, team_id=team_id)
+        return True
+
     def _sealed(self, installation: Installation) -> Installation:
         sealed = copy(installation)
         for name in _SECRETS:

@@ -14,6 +14,8 @@ BOT_SCOPES = (
     "users:read",
     "users:read.email",
 )
+# The last two: a workspace took the app out, and its token is to be forgotten.
+BOT_EVENTS = ("app_home_opened", "app_uninstalled", "tokens_revoked")
 _COMMANDS = (
     ("/player", "See what a player's family owes", "NAME"),
     ("/resend", "Mail a family its payment links again", "NAME [ITEM]"),
@@ -57,7 +59,7 @@ def manifest(public_url: str, *, socket_mode: bool, is_installable: bool = False
         },
         "oauth_config": {**redirect, "scopes": {"bot": list(BOT_SCOPES)}},
         "settings": {
-            "event_subscriptions": {**requests, "bot_events": ["app_home_opened"]},
+            "event_subscriptions": {**requests, "bot_events": list(BOT_EVENTS)},
             "interactivity": {"is_enabled": True, **requests, **options},
             "org_deploy_enabled": False,
             "socket_mode_enabled": socket_mode,

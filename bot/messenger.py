@@ -30,6 +30,10 @@ log = structlog.get_logger(__name__)
 POSTS_A_SECOND, UPDATES_A_SECOND = 0.9, 0.7
 NO_PAYMENTS_CHANNEL = "SLACK_PAYMENTS_CHANNEL is not set"
 NO_APPROVALS_CHANNEL = "SLACK_APPROVALS_CHANNEL is not set"
+NOT_INSTALLED = (
+    "Sideline is not installed in the club's Slack workspace (any more): send its admin the link that "
+    "`sideline club invite --club NAME` makes"
+)
 # What a message that is to be updated can't be any more; a new one takes its place.
 _GONE = {"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived"}
 
@@ -53,8 +57,11 @@ class SlackMessenger:
             return
         try:
             desk = await self._clubs.of(notice.club)
-            channel = desk.payments_channel if desk is not None else None
-            if desk is None or channel is None:
+            if desk is None:
+                await self._give_up(notice, NOT_INSTALLED)
+                return
+            channel = desk.payments_channel
+            if channel is None:
                 await self._give_up(notice, NO_PAYMENTS_CHANNEL)
                 return
             ts = await self._post_notice(desk, notice, channel)
@@ -121,7 +128,8 @@ class SlackMessenger:
             try:
                 desk = await self._clubs.of(club)
                 if desk is None or desk.approvals_channel is None:
-                    log.warning("blast_message_not_posted", blast_id=blast_id, hint=NO_APPROVALS_CHANNEL)
+                    hint = NOT_INSTALLED if desk is None else NO_APPROVALS_CHANNEL
+                    log.warning("blast_message_not_posted", blast_id=blast_id, hint=hint)
                     return
                 await self._show_blast(conn, desk, club, blast)
             except SlackRefusedError as error:
@@ -163,7 +171,8 @@ class SlackMessenger:
             try:
                 desk = await self._clubs.of(await club_by_id(conn, run.tenant_id))
                 if desk is None or desk.payments_channel is None:
-                    log.warning("reconciliation_not_posted", run_id=run_id, hint=NO_PAYMENTS_CHANNEL)
+                    hint = NOT_INSTALLED if desk is None else NO_PAYMENTS_CHANNEL
+                    log.warning("reconciliation_not_posted", run_id=run_id, hint=hint)
                     return
                 await self._show_run(conn, desk, run)
             except SlackRefusedError as error:

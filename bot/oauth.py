@@ -99,6 +99,7 @@ class ClubInstall(AsyncOAuthFlow):
             await _name_workspace_of_lone_club(conn, own_team)
             installed = Installed(installation.team_id, name, installation.user_id)
             await self._invites.redeem(conn, state, installed)
+        self._clubs.read_again(installation.team_id)
 
     async def _own_team(self) -> str | None:
         if self._services.settings.slack_bot_token is None:

@@ -28,13 +28,14 @@ _PASSING = _RATE_LIMITED | {
     "service_unavailable",
     "team_added_to_org",
 }
+_AGAIN = "install it again, and set SLACK_BOT_TOKEN where the token is that one"
 _WORDS = {
     "channel_not_found": "Slack knows no such channel, or the app was not invited to it",
     "not_in_channel": "the app is not in that channel; invite it with /invite",
     "is_archived": "that channel is archived",
-    "invalid_auth": "SLACK_BOT_TOKEN is not valid (any more)",
-    "token_revoked": "SLACK_BOT_TOKEN was revoked",
-    "account_inactive": "the app was removed from the workspace",
+    "invalid_auth": f"the app's token is not valid (any more); {_AGAIN}",
+    "token_revoked": f"the app's token was revoked; {_AGAIN}",
+    "account_inactive": f"the app was removed from the workspace; {_AGAIN}",
     "missing_scope": "the app lacks a permission; reinstall it from the manifest",
 }
 

@@ -255,6 +255,13 @@ class Acting:
         settle(done, await self._send_event(event, f"Ev{done.since:08d}"))
         return done
 
+    async def uninstall(self, user_id: str) -> None:
+        """Remove the app from the workspace; what it subscribed to of that it is told."""
+        for event in (payloads.bot_token_revoked(), payloads.uninstalled()):
+            if self._installed.hears(event["type"]):
+                done = self._begin(user_id, event["type"])
+                settle(done, await self._send_event(event, f"Ev{done.since:08d}"))
+
     async def _send_event(self, event: Json, event_id: str) -> Answer:
         payload = payloads.event_callback(self.workspace, event, event_id)
         answer = await self._courier.deliver("events_api", payload)

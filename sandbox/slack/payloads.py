@@ -127,6 +127,17 @@ def event_callback(workspace: Workspace, event: Json, event_id: str) -> Json:
     }
 
 
+def uninstalled() -> Json:
+    """The event of somebody removing the app from the workspace."""
+    return {"type": "app_uninstalled", "event_ts": f"{time.time():.6f}"}
+
+
+def bot_token_revoked() -> Json:
+    """The event of the bot's token being taken back, which comes along with the other."""
+    tokens = {"oauth": [], "bot": [BOT_USER]}
+    return {"type": "tokens_revoked", "tokens": tokens, "event_ts": f"{time.time():.6f}"}
+
+
 def home_opened(workspace: Workspace, user_id: str) -> Json:
     """The event of somebody opening the app's home tab."""
     event: Json = {

@@ -1,22 +1,40 @@
 """A second workspace installs the app by the link it was given; tokens are kept encrypted."""
 
+import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
 from sqlalchemy import select, text
+from structlog.testing import capture_logs
 
+from bot.messenger import SlackMessenger
 from bot.oauth import build_install
 from core.club import all_clubs
 from core.errors import SettingsError
 from core.invites import Invites
-from core.models import AuditLog
+from core.models import AuditLog, Notice
+from core.notices import NoticeKind
 from core.sealing import Sealer
 from core.tokens import FamilyLinks
-from tests.tenants.conftest import CLIENT_SECRET, THERE_ADMIN, THERE_TEAM, THERE_TOKEN, TwoClubs, Workspaces
+from sandbox.server import serve
+from sandbox.slack.payloads import bot_token_revoked, event_callback, uninstalled
+from tests.books import add
+from tests.tenants.conftest import (
+    CLIENT_SECRET,
+    THERE_ADMIN,
+    THERE_TEAM,
+    THERE_TOKEN,
+    TwoClubs,
+    Workspaces,
+    install_there,
+)
 from tests.tenants.test_slack_walk import slack_client
 from web.app import build_web
+from web.slack_endpoint import slack_endpoint
 
 # Slack's SDK says who it is to aiohttp in the old way.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
@@ -126,6 +144,89 @@ async def test_a_workspace_with_a_club_makes_no_second_one(two: TwoClubs, worksp
         done = await come_back(client, workspaces.front.allow(THERE_TEAM, THERE_ADMIN, asked))
     assert done.status_code >= 400
     assert len(await clubs(workspaces)) == 2
+
+
+@pytest.fixture
+async def listening(workspaces: Workspaces) -> AsyncIterator[None]:
+    """The product is where the second workspace sends its events to."""
+    application = build_web(workspaces.services, slack=slack_endpoint(workspaces.bot.app))
+    async with serve(application) as url:
+        workspaces.there.events_url = f"{url}/slack/events"
+        yield
+
+
+async def kept_tokens(workspaces: Workspaces) -> int:
+    async with workspaces.services.database.transaction() as conn:
+        rows = "(select count(*) from slack_bots) + (select count(*) from slack_installations)"
+        return int(await conn.scalar(text(f"select {rows}")) or 0)
+
+
+async def a_notice(two: TwoClubs) -> int:
+    async with two.database.transaction() as conn:
+        facts = {"order_id": two.there.order_id, "amount_cents": 100, "method": "cash"}
+        new = {"tenant_id": two.there.tenant_id, "kind": NoticeKind.PAYMENT.value, "key": "payment:1"}
+        return await add(conn, Notice, **new, facts=facts)
+
+
+async def test_a_workspace_that_takes_the_app_out_is_forgotten_and_may_come_back(
+    two: TwoClubs, workspaces: Workspaces, listening: None
+) -> None:
+    await install_there(workspaces)
+    assert "jaxon" in (await look_up(workspaces)).text.lower()
+    assert await kept_tokens(workspaces) == 2
+    with capture_logs() as logs:
+        await workspaces.there.uninstall(THERE_ADMIN)
+    # Slack tells of the token and of the app; the second finds nothing any more.
+    told = [line["is_forgotten"] for line in logs if line["event"] == "slack_app_uninstalled"]
+    assert told == [True, False]
+    assert await kept_tokens(workspaces) == 0
+    assert "not set up for this workspace" in (await look_up(workspaces)).text
+    notice_id = await a_notice(two)
+    await SlackMessenger(workspaces.services, workspaces.bot.clubs).post_notice(notice_id)
+    async with two.database.transaction() as conn:
+        status, error = (await conn.execute(select(Notice.status, Notice.error))).one()
+    assert status == "failed"
+    assert "sideline club invite" in str(error)
+    async with browser(workspaces) as client:
+        asked = await to_slack(client, await link(workspaces, two.there.tenant_id))
+        done = await come_back(client, workspaces.front.allow(THERE_TEAM, THERE_ADMIN, asked))
+    assert done.status_code == 200, done.text
+    assert "jaxon" in (await look_up(workspaces)).text.lower()
+
+
+async def test_news_of_an_uninstall_that_come_late_leave_the_new_token_alone(
+    two: TwoClubs, workspaces: Workspaces
+) -> None:
+    payload = event_callback(workspaces.there.workspace, uninstalled(), "Ev1")
+    payload["event_time"] -= 60
+    await install_there(workspaces)
+    assert (await tell(workspaces, payload)).status_code == 200
+    assert await kept_tokens(workspaces) == 2
+
+
+async def test_tokens_of_people_are_none_of_ours(two: TwoClubs, workspaces: Workspaces) -> None:
+    await install_there(workspaces)
+    event = bot_token_revoked() | {"tokens": {"oauth": [THERE_ADMIN], "bot": []}}
+    done = await tell(workspaces, event_callback(workspaces.there.workspace, event, "Ev1"))
+    assert done.status_code == 200
+    assert await kept_tokens(workspaces) == 2
+
+
+async def test_the_club_of_the_settings_has_nothing_to_forget(two: TwoClubs, workspaces: Workspaces) -> None:
+    await install_there(workspaces)
+    for event in (bot_token_revoked(), uninstalled()):
+        done = await tell(workspaces, event_callback(workspaces.here.workspace, event, "Ev1"))
+        assert done.status_code == 200
+    workspaces.bot.clubs.installations = None
+    done = await tell(workspaces, event_callback(workspaces.here.workspace, uninstalled(), "Ev2"))
+    assert done.status_code == 200
+    assert await kept_tokens(workspaces) == 2
+
+
+async def tell(workspaces: Workspaces, payload: dict[str, Any]) -> httpx.Response:
+    body = json.dumps(payload).encode()
+    headers = {"Content-Type": "application/json", **workspaces.there.sign(body)}
+    return await slack_client(workspaces).post("/slack/events", content=body, headers=headers)
 
 
 async def test_without_the_settings_there_is_nothing(workspaces: Workspaces) -> None:

@@ -45,7 +45,7 @@ WINDOWS = {
     "hold_family",
 }
 SUGGESTIONS = {"player_search", "payment_match"}
-EVENTS = {"app_home_opened"}
+EVENTS = {"app_home_opened", "app_uninstalled", "tokens_revoked"}
 SHORTCUTS = {"find_player"}
 ACTIONS = {
     "player_select",
