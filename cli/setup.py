@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import shlex
+from collections.abc import Sequence
 from typing import Annotated
 from zoneinfo import available_timezones
 
@@ -12,7 +14,7 @@ from babel.numbers import list_currencies
 from bot.manifest import manifest
 from cli.doctor import diagnose
 from cli.output import say
-from core.club import set_up_club
+from core.club import Club, all_clubs, set_up_club
 from core.database import Database, database_url
 from core.errors import InvalidInputError
 from core.schema_version import head_revision, migrate
@@ -56,12 +58,28 @@ def init(
                 reply_to=reply_to,
                 two_person_approval=two_person_approval,
             )
+            clubs = await all_clubs(conn)
         await database.close()
         say(f"{made.name} is set up ({made.currency.upper()}, {made.time_zone}).")
         say("Next: `sideline import roster FILE.csv`, then `sideline doctor` to check the connections.")
+        for words in _workspaces_to_name(clubs):
+            say(words)
 
     migrate(url)
     asyncio.run(run())
+
+
+def _workspaces_to_name(clubs: Sequence[Club]) -> list[str]:
+    """Return what to do for each club whose workspace is not known; a club alone has the bot token's own."""
+    if len(clubs) == 1:
+        return []
+    return [
+        f"In Slack, {club.name} answers once its workspace is named, for it is not the only club: "
+        f"`sideline club set --club {shlex.quote(club.name)} --slack-team T… --commit`, or let it install the app "
+        f"by a link: `sideline club invite --club {shlex.quote(club.name)}`"
+        for club in clubs
+        if club.slack_team_id is None
+    ]
 
 
 def check_details(

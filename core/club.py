@@ -1,15 +1,18 @@
 """Clubs: making one, and finding the one that a request is about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
-from core.errors import NotFoundError
+from core.errors import InvalidInputError, NotFoundError
 from core.models import Tenant
 
 
@@ -105,11 +108,15 @@ async def set_up_club(conn: AsyncConnection, name: str, **details: object) -> Cl
     """Make a club, or bring an existing one of that name up to date with the details given.
 
     Details are columns of `tenants`; those left out keep what they are.
+
+    Raises:
+        InvalidInputError: where another club has its workspace.
     """
     given = {key: value for key, value in details.items() if value is not None}
     statement = insert(Tenant).values(name=name, **given)
     statement = statement.on_conflict_do_update(index_elements=[Tenant.name], set_={"name": name, **given})
-    club_id = await conn.scalar(statement.returning(Tenant.id))
+    with _naming_what_is_taken(given):
+        club_id = await conn.scalar(statement.returning(Tenant.id))
     return await club_by_id(conn, int(club_id or 0))
 
 
@@ -119,11 +126,37 @@ async def change_club(
     """Give columns of a club new values; what has its value already is left alone.
 
     Returns the columns that changed, as they were and as they are.
+
+    Raises:
+        InvalidInputError: where another club has its workspace or its Stripe account.
     """
     columns = [Tenant.__table__.c[name] for name in wanted]
     row = (await conn.execute(select(*columns).where(Tenant.id == club_id).with_for_update())).one()
     before = {name: value for name, value in row._mapping.items() if value != wanted[name]}
     after = {name: wanted[name] for name in before}
     if after:
-        await conn.execute(update(Tenant).where(Tenant.id == club_id).values(after))
+        with _naming_what_is_taken(after):
+            await conn.execute(update(Tenant).where(Tenant.id == club_id).values(after))
     return before, after
+
+
+# What only one club can have, by the constraint that says so.
+_ONE_CLUBS = {
+    "uq_tenants_slack_team_id": ("slack_team_id", "Slack workspace"),
+    "uq_tenants_stripe_account_id": ("stripe_account_id", "Stripe account"),
+}
+
+
+@contextmanager
+def _naming_what_is_taken(values: Mapping[str, Any]) -> Iterator[None]:
+    """Put into words what another club has already; it is the database that knows, whoever was first."""
+    try:
+        yield
+    except IntegrityError as error:
+        constraint = error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None
+        if constraint not in _ONE_CLUBS:
+            raise
+        column, thing = _ONE_CLUBS[constraint]
+        raise InvalidInputError(
+            f"{values.get(column)} is another club's {thing} already; each club has its own."
+        ) from None
