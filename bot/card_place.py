@@ -123,7 +123,7 @@ async def _refresh(desk: Desk, asker: Asker, place: Place, words: str) -> bool:
         return await _show(desk, place, answer, [section(words), *answer.blocks])
     except (SlackRefusedError, SlackBusyError, NotFoundError) as error:
         # Closed or gone: whoever looks the player up again sees the new state.
-        log.info("card_not_refreshed", player_id=place.player_id, error=str(error))
+        log.info("card_not_refreshed", player_id=place.player_id, error=type(error).__name__)
     except Exception:
         log.exception("card_not_refreshed", player_id=place.player_id)
     return False
