@@ -47,7 +47,10 @@ class PaidItem:
 
 @dataclass(frozen=True, slots=True)
 class BalancePage:
-    """Everything one family owes and has paid. `total_cents` is what it can pay now."""
+    """Everything one family owes and has paid. `total_cents` is what it can pay now.
+
+    Where there are items of which none can be paid now, `not_payable` says why.
+    """
 
     brand: Brand
     currency: str
@@ -57,6 +60,7 @@ class BalancePage:
     paid: tuple[PaidItem, ...]
     today: date
     statement_url: str = ""
+    not_payable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

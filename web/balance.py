@@ -1,6 +1,6 @@
 """`GET /balance/{token}`: a family's page, everything it owes with a button each, and what it has paid."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
@@ -28,6 +28,11 @@ METHODS: Mapping[PaymentMethod, str] = {
 }
 ON_ITS_WAY = "Your bank payment is on its way."
 NOT_SIGNED = "You can pay this once the contract is signed."
+# The same of everything on the page.
+ALL_ON_ITS_WAY = (
+    "The bank payment is on its way; that takes a few days. There is nothing more for you to do. Thank you!"
+)
+NONE_PAYABLE = "What is listed here can be paid later; each item says why."
 
 
 def balance_route(services: Services, limit: RateLimit) -> APIRouter:
@@ -58,7 +63,14 @@ def _page(services: Services, club: Club, family: FamilyPage) -> BalancePage:
         paid=tuple(_paid(club, payment) for payment in family.paid),
         today=today,
         statement_url=services.family_links.statement_url(club.id, family.parent_id),
+        not_payable=_not_payable(lines),
     )
+
+
+def _not_payable(lines: Sequence[OwedItem]) -> str:
+    if not lines or any(line.is_payable for line in lines):
+        return ""
+    return ALL_ON_ITS_WAY if all(line.is_processing for line in lines) else NONE_PAYABLE
 
 
 def _item(services: Services, club: Club, item: OwedItem) -> BalanceItem:

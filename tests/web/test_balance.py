@@ -55,10 +55,31 @@ async def test_shows_what_was_paid_and_given_back(
     assert "Card" in page
 
 
+async def test_with_a_bank_payment_on_its_way_there_is_nothing_to_pay_now(
+    client: httpx.AsyncClient, services: Services, books: Books
+) -> None:
+    async with services.database.transaction() as conn:
+        await conn.execute(update(Order).values(status="processing"))
+    page = (await client.get(balance_path(services, books))).text
+    assert "Nothing to pay now" in page
+    assert "nothing more for you to do" in page
+    # The item, with what it costs, is still there.
+    assert "$150.00" in page
+    for words in ("To pay now", "$0.00", "Pay&nbsp;Now", "owes nothing"):
+        assert words not in page
+    await add_order(services, books, description="Jersey")
+    page = (await client.get(balance_path(services, books))).text
+    assert "To pay now" in page
+    assert "Nothing to pay now" not in page
+
+
 async def test_an_unsigned_contract_is_named(client: httpx.AsyncClient, services: Services, books: Books) -> None:
     async with services.database.transaction() as conn:
         await conn.execute(update(Player).values(contract_status="none"))
     page = (await client.get(balance_path(services, books))).text
+    assert "Nothing to pay now" in page
+    assert "each item says why" in page
+    assert "$0.00" not in page
     assert "You can pay this once the contract is signed." in page
     assert "Pay&nbsp;Now" not in page
 
