@@ -17,6 +17,7 @@ from bot.app import Bot, build_bot
 from bot.messenger import SlackMessenger
 from bot.oauth import build_install
 from cli.ending import Deadline, ending_in_time
+from cli.garbage import spare_what_stays
 from cli.runtime import prepare_database
 from core.jobs import WorkerState, run_workers
 from core.services import Services, build_services
@@ -93,7 +94,9 @@ async def _serve(services: Services, parts: Parts, deadline: Deadline) -> None:
     try:
         await services.database.check_schema()
         async with _started(bot):
-            await _until_stopped(_tasks(services, parts, bot, stop), stop)
+            tasks = _tasks(services, parts, bot, stop)
+            spare_what_stays()
+            await _until_stopped(tasks, stop)
     finally:
         await services.close()
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import time
 import urllib.parse
+from collections import Counter
 
 from tests.bench.ground import database, fill
 from tests.bench.load import Request, Timing
@@ -22,8 +23,10 @@ NO_OPS = {
 
 def lookups(names: list[tuple[str, str]]) -> list[Request]:
     """Signed `/player` commands for players spread over the whole club."""
-    step = max(len(names) // LOOKUPS, 1)
-    chosen = (names[::step] * (LOOKUPS // len(names[::step]) + 1))[:LOOKUPS]
+    # Namesakes are answered with a list to pick from, and there are more of them in a larger club.
+    once = [name for name, players in Counter(names).items() if players == 1]
+    step = max(len(once) // LOOKUPS, 1)
+    chosen = (once[::step] * (LOOKUPS // len(once[::step]) + 1))[:LOOKUPS]
     return [_signed(f"{first} {last}") for first, last in chosen]
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 
 from bot.app import build_bot
 from bot.manifest import BOT_SCOPES
+from cli.garbage import spare_what_stays
 from core.database import libpq_url
 from core.logs import configure_logging
 from core.services import build_services
@@ -85,6 +86,7 @@ def sideline() -> Any:  # noqa: ANN401 - an ASGI application
         await web(scope, receive, send)
 
     web = build_web(services, slack=slack_endpoint(bot.app))
+    spare_what_stays()
     return application
 
 
