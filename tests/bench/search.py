@@ -33,7 +33,7 @@ async def run() -> str:
 async def _search(searched: Database) -> list[tuple[str, ...]]:
     found, took = defaultdict[str, list[bool]](list), defaultdict[str, list[float]](list)
     rng, search = random.Random(3), PlayerSearch()
-    async with searched.reading() as conn:
+    async with searched.looking_up() as conn:
         chosen = text("select first_name, last_name from players where id = any(:ids)")
         ids = rng.sample(range(1, PLAYERS + 1), LOOKED_FOR)
         players = (await conn.execute(chosen, {"ids": ids})).all()
