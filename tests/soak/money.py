@@ -41,6 +41,7 @@ class MoneyAccount:
     def __init__(self, world: World, store: Store, database: Database, tally: Tally) -> None:
         self._world, self._store, self._database, self._tally = world, store, database, tally
         self._calls, self._notice, self._counted = 0, 0, 0
+        self._told, self._first, self._again = Counter[str](), Counter[str](), Counter[str]()
 
     async def check(self) -> list[str]:
         """Return everything that is not as it has to be."""
@@ -131,10 +132,13 @@ class MoneyAccount:
         ]
 
     async def _check_posts(self) -> list[str]:
-        """What the channel got since the last round is these notices: each once, or again where it says so."""
+        """What the channel got is these notices: each once, or again where it says so.
+
+        Of the whole season, not of the round: a job that was taken over from a worker that only seemed dead may be
+        over in the queue's eyes while that worker still waits for its turn at Slack, and repeats it in the next.
+        """
         calls = self._world.slack.api_calls[self._calls :]
         self._calls = len(self._world.slack.api_calls)
-        first, again = Counter[str](), Counter[str]()
         for call in calls:
             if (
                 call.method == "chat.postMessage"
@@ -142,11 +146,12 @@ class MoneyAccount:
                 and _is_done(call.answer)
             ):
                 is_repeat = REPEATED in json.dumps(call.args)
-                (again if is_repeat else first)[str(call.args["text"])] += 1
+                (self._again if is_repeat else self._first)[str(call.args["text"])] += 1
+                self._tally.found["notices that say “Sent again”"] += is_repeat
         told = await self._new_notices()
+        self._told += told
         self._tally.found["notices"] += told.total()
-        self._tally.found["notices that say “Sent again”"] += again.total()
-        return list(_compare(told, first, again))
+        return list(_compare(self._told, self._first, self._again))
 
     async def _new_notices(self) -> Counter[str]:
         rows = await self._store.rows("select id from notices where id > %(id)s order by id", id=self._notice)
