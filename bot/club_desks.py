@@ -126,7 +126,7 @@ class ClubDesks:
             self._bots[team_id] = (self._clock(), bot)
         return bot
 
-    async def forget(self, team_id: str, enterprise_id: str | None, told_of: int) -> bool:
+    async def forget(self, team_id: str, told_of: int) -> bool:
         """Forget the token of a workspace that took the app out, as Slack told at `told_of` (Unix seconds).
 
         Returns whether there was one: not where the settings have the token, or the app was let in again since.
@@ -135,7 +135,7 @@ class ClubDesks:
         if self.installations is None:
             return False
         with tenant_scope(None):
-            is_forgotten = await self.installations.async_forget(enterprise_id, team_id, told_of)
+            is_forgotten = await self.installations.async_forget(team_id, told_of)
         self.read_again(team_id)
         return is_forgotten
 

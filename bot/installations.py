@@ -13,7 +13,11 @@ _SECRETS = ("bot_token", "bot_refresh_token", "user_token", "user_refresh_token"
 
 
 class SealedInstallations(AsyncSQLAlchemyInstallationStore):
-    """Keeps installations in `slack_bots` and `slack_installations`; no secret is written as it is."""
+    """Keeps installations in `slack_bots` and `slack_installations`; no secret is written as it is.
+
+    A workspace is found by its own id alone, which no other has, also where it is part of an organization: a club
+    knows no more of it.
+    """
 
     def __init__(self, client_id: str, database: Database, sealer: Sealer) -> None:
         # The library opens transactions in its own way.
@@ -40,21 +44,22 @@ class SealedInstallations(AsyncSQLAlchemyInstallationStore):
             found.bot_token = self._sealer.open(found.bot_token)
         return found
 
-    async def async_forget(self, enterprise_id: str | None, team_id: str, told_of: int) -> bool:
+    async def async_forget(self, team_id: str, told_of: int) -> bool:
         """Delete a workspace's installations, unless it let us in again since `told_of` (Unix seconds).
 
         Returns whether any were there to delete.
         """
         # As it is stored: a key that was lost must not keep the token here.
-        kept = await super().async_find_bot(enterprise_id=enterprise_id, team_id=team_id)
+        kept = await super().async_find_bot(enterprise_id=None, team_id=team_id)
         # Slack leaves the fraction of a second out.
         if kept is None or int(kept.installed_at) > told_of:
             return False
-        await self.async_delete_all(enterprise_id=enterprise_id, team_id=team_id)
+        await self.async_delete_all(enterprise_id=None, team_id=team_id)
         return True
 
     def _sealed(self, installation: Installation) -> Installation:
         sealed = copy(installation)
+        sealed.enterprise_id = None
         for name in _SECRETS:
             secret = getattr(installation, name)
             if secret:

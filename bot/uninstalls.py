@@ -40,5 +40,5 @@ class Uninstalls:
 
     async def _forget(self, body: Json) -> None:
         team_id, told_of = str(body.get("team_id") or ""), int(body.get("event_time") or 0)
-        is_forgotten = await self._clubs.forget(team_id, body.get("enterprise_id"), told_of)
+        is_forgotten = await self._clubs.forget(team_id, told_of)
         log.warning("slack_app_uninstalled", team=team_id, is_forgotten=is_forgotten)

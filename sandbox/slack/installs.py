@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from sandbox.slack.payloads import enterprise_of
 from sandbox.slack.shapes import Json
 from sandbox.slack.stand_in import SlackStandIn
 from sandbox.slack.workspace import APP_ID, BOT_USER, utcnow
@@ -106,7 +107,7 @@ class ManyWorkspaces:
             "bot_user_id": BOT_USER,
             "app_id": APP_ID,
             "team": {"id": team, "name": f"Workspace {team}"},
-            "enterprise": None,
+            "enterprise": enterprise_of(code.slack.workspace),
             "is_enterprise_install": False,
             "authed_user": {"id": code.user_id},
         }

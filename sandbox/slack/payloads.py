@@ -16,11 +16,12 @@ from sandbox.slack.workspace import APP_ID, BOT_USER, Workspace
 
 VERIFICATION = "local-verification-token"
 DOMAIN = "local-club"
+ENTERPRISE = "Local league"
 
 
 def slash_command(workspace: Workspace, user_id: str, channel: Channel, command: str, text: str) -> Json:
     """The form of a slash command, without its grants."""
-    return {
+    form = {
         "token": VERIFICATION,
         "team_id": workspace.team_id,
         "team_domain": DOMAIN,
@@ -33,6 +34,14 @@ def slash_command(workspace: Workspace, user_id: str, channel: Channel, command:
         "api_app_id": APP_ID,
         "is_enterprise_install": "false",
     }
+    if workspace.enterprise_id:
+        form |= {"enterprise_id": workspace.enterprise_id, "enterprise_name": ENTERPRISE}
+    return form
+
+
+def enterprise_of(workspace: Workspace) -> Json | None:
+    """The organization that a workspace is part of, as payloads and tokens name it."""
+    return {"id": workspace.enterprise_id, "name": ENTERPRISE} if workspace.enterprise_id else None
 
 
 def _who(workspace: Workspace, user_id: str, kind: str) -> Json:
@@ -43,7 +52,7 @@ def _who(workspace: Workspace, user_id: str, kind: str) -> Json:
         "api_app_id": APP_ID,
         "token": VERIFICATION,
         "team": {"id": workspace.team_id, "domain": DOMAIN},
-        "enterprise": None,
+        "enterprise": enterprise_of(workspace),
         "is_enterprise_install": False,
     }
 
@@ -112,7 +121,7 @@ def message_shortcut(workspace: Workspace, user_id: str, callback_id: str, messa
 
 def event_callback(workspace: Workspace, event: Json, event_id: str) -> Json:
     """An event in its outer envelope."""
-    return {
+    envelope: Json = {
         "token": VERIFICATION,
         "team_id": workspace.team_id,
         "api_app_id": APP_ID,
@@ -121,10 +130,18 @@ def event_callback(workspace: Workspace, event: Json, event_id: str) -> Json:
         "event_id": event_id,
         "event_time": int(workspace.clock().timestamp()),
         "authorizations": [
-            {"enterprise_id": None, "team_id": workspace.team_id, "user_id": BOT_USER, "is_bot": True}
+            {
+                "enterprise_id": workspace.enterprise_id,
+                "team_id": workspace.team_id,
+                "user_id": BOT_USER,
+                "is_bot": True,
+            }
         ],
         "is_ext_shared_channel": False,
     }
+    if workspace.enterprise_id:
+        envelope["enterprise_id"] = workspace.enterprise_id
+    return envelope
 
 
 def uninstalled() -> Json:

@@ -31,6 +31,8 @@ class Workspace:
     def __init__(self, team_id: str, clock: Callable[[], datetime]) -> None:
         self.team_id, self.clock = team_id, clock
         self.base_url = ""
+        # Of the Enterprise organization that it is part of, `E…`.
+        self.enterprise_id: str | None = None
         self.users: dict[str, User] = {BOT_USER: User(BOT_USER, "sideline", is_bot=True)}
         self.channels: dict[str, Channel] = {}
         self.usergroups: dict[str, UserGroup] = {}

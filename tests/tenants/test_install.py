@@ -168,10 +168,19 @@ async def a_notice(two: TwoClubs) -> int:
         return await add(conn, Notice, **new, facts=facts)
 
 
+async def let_in(two: TwoClubs, workspaces: Workspaces) -> None:
+    async with browser(workspaces) as client:
+        asked = await to_slack(client, await link(workspaces, two.there.tenant_id))
+        done = await come_back(client, workspaces.front.allow(THERE_TEAM, THERE_ADMIN, asked))
+    assert done.status_code == 200, done.text
+
+
+@pytest.mark.parametrize("enterprise_id", [None, "E0LEAGUE"])
 async def test_a_workspace_that_takes_the_app_out_is_forgotten_and_may_come_back(
-    two: TwoClubs, workspaces: Workspaces, listening: None
+    two: TwoClubs, workspaces: Workspaces, listening: None, enterprise_id: str | None
 ) -> None:
-    await install_there(workspaces)
+    workspaces.there.workspace.enterprise_id = enterprise_id
+    await let_in(two, workspaces)
     assert "jaxon" in (await look_up(workspaces)).text.lower()
     assert await kept_tokens(workspaces) == 2
     with capture_logs() as logs:
@@ -187,10 +196,7 @@ async def test_a_workspace_that_takes_the_app_out_is_forgotten_and_may_come_back
         status, error = (await conn.execute(select(Notice.status, Notice.error))).one()
     assert status == "failed"
     assert "sideline club invite" in str(error)
-    async with browser(workspaces) as client:
-        asked = await to_slack(client, await link(workspaces, two.there.tenant_id))
-        done = await come_back(client, workspaces.front.allow(THERE_TEAM, THERE_ADMIN, asked))
-    assert done.status_code == 200, done.text
+    await let_in(two, workspaces)
     assert "jaxon" in (await look_up(workspaces)).text.lower()
 
 
