@@ -1,6 +1,7 @@
 """Doing together what several callers ask for at the same time, e.g. to commit once for all of them."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -8,7 +9,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# How long a batch is waited for where the one before it was shared.
+# How long is waited, at most, for as many as came along last time.
 GATHER_SECONDS = 0.002
 
 Item = TypeVar("Item")
@@ -34,12 +35,15 @@ class Batches(Generic[Item, Result]):
         self._largest = largest
         self._waiting: list[tuple[Item, asyncio.Future[Result | None]]] = []
         self._worker: asyncio.Task[None] | None = None
-        self._is_shared = False
+        self._expected = 1
+        self._are_there = asyncio.Event()
 
     async def add(self, item: Item) -> Result | None:
         """Return the item's result; None where its batch failed as a whole, which the log tells about."""
         done: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
+        if len(self._waiting) >= self._expected:
+            self._are_there.set()
         if self._worker is None:
             self._worker = asyncio.create_task(self._run())
         return await done
@@ -47,10 +51,8 @@ class Batches(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                # Those who were answered together ask again together: a moment, and they come along.
-                await asyncio.sleep(GATHER_SECONDS if self._is_shared else 0)
+                await self._gather()
                 batch = self._next()
-                self._is_shared = len(batch) > 1
                 results = await self._results([item for item, _ in batch])
                 for (_, done), result in zip(batch, results, strict=True):
                     if not done.done():  # its caller may have gone away
@@ -59,6 +61,11 @@ class Batches(Generic[Item, Result]):
             self._worker = None
             for _, done in self._waiting:
                 done.cancel()
+
+    async def _gather(self) -> None:
+        """Wait for those who were answered together: they ask again together, and a moment later all are there."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._are_there.wait(), GATHER_SECONDS)
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Result | None]]]:
         taken: set[Hashable] = set()
@@ -70,6 +77,9 @@ class Batches(Generic[Item, Result]):
             taken |= keys
             (batch if is_free else later).append(each)
         self._waiting = later
+        self._expected = len(batch)
+        if len(later) < self._expected:
+            self._are_there.clear()
         return batch
 
     async def _results(self, items: Sequence[Item]) -> Sequence[Result | None]:

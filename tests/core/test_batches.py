@@ -36,6 +36,23 @@ async def test_a_batch_is_no_larger_than_it_may_be() -> None:
     assert work.given == [[0, 1], [2, 3], [4]]
 
 
+async def test_those_who_were_answered_together_are_waited_for_and_nobody_else_for_long() -> None:
+    work = Work()
+    batches = Batches[int, int](work, lambda item: [item])
+
+    async def add_late(item: int, turns: int) -> int | None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await batches.add(item)
+
+    await asyncio.gather(*(batches.add(item) for item in (1, 2, 3)))
+    await asyncio.gather(add_late(4, 0), add_late(5, 5), add_late(6, 20))
+    async with asyncio.timeout(1):
+        await batches.add(7)
+    await asyncio.gather(add_late(8, 0), add_late(9, 5))
+    assert work.given == [[1, 2, 3], [4, 5, 6], [7], [8], [9]]
+
+
 async def test_a_batch_that_fails_leaves_its_callers_to_themselves_and_the_next_is_done() -> None:
     work = Work()
     batches = Batches[int, int](work, lambda item: [item])
