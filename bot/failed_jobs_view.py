@@ -26,6 +26,7 @@ WORK: Mapping[str, str] = {
     "tell_person": "A private message to somebody who asked",
     "close_link": "Closing a link at Stripe",
     "refund_payment": "A refund at Stripe",
+    "follow_up_payments": "What comes after several payments",
     "remind_club": "The day's reminders",
     "reconcile_club": "The comparison with Stripe",
     "repair_finding": "Repairing a difference with Stripe",

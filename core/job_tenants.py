@@ -32,6 +32,7 @@ _TENANT_OF: Mapping[str, tuple[str, TextClause | None]] = {
     "tell_person": ("tenant_id", None),
     "close_link": ("stripe_payment_link_id", text(_OF_LINK)),
     "refund_payment": ("refund_request_id", _row_of("refund_requests")),
+    "follow_up_payments": ("tenant_id", None),
     "remind_club": ("tenant_id", None),
     "reconcile_club": ("tenant_id", None),
     "repair_finding": ("finding_id", _row_of("reconcile_findings")),

@@ -7,7 +7,7 @@ late, again, or on another machine.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -49,7 +49,7 @@ MAILS_A_JOB, MAIL_JOBS_AT_LEAST = 25, 32
 BROKE_OFF = "The program stopped each time while it was doing this."
 
 # Sleeping jobs hold their slots, so mail, Slack and Stripe never wait for one another.
-QUEUES: Mapping[str, int] = {"mail": 8, "slack": 4, "stripe": 8, "upkeep": 1}
+QUEUES: Mapping[str, int] = {"mail": 8, "slack": 4, "stripe": 8, "upkeep": 2}
 TASKS: Mapping[str, str] = {
     "send_mail": "mail",
     "send_blast_mail": "mail",
@@ -61,6 +61,7 @@ TASKS: Mapping[str, str] = {
     "close_link": "stripe",
     "refund_payment": "stripe",
     "refresh_notice": "slack",
+    "follow_up_payments": "upkeep",
     "start_reminders": "upkeep",
     "remind_club": "mail",
     "start_reconciliations": "upkeep",
@@ -97,6 +98,7 @@ def wait_before_next(error: BaseException, *, attempts: int) -> timedelta:
 class FollowUp:
     """What comes after a payment: its receipt, a notice, links to close at Stripe; all part of one trace."""
 
+    tenant_id: int
     trace: str
     payment_id: int
     notice_id: int | None
@@ -182,7 +184,18 @@ class JobQueue:
         await self._defer(conn, "send_receipts", *jobs)
 
     async def follow_up_payments(self, conn: AsyncConnection, payments: Sequence[FollowUp]) -> None:
-        """Do for each of these payments what comes after one, all enqueued with one statement."""
+        """Do for each of these payments what comes after one, all enqueued with one statement.
+
+        Several of a club are one job, which enqueues theirs: who brought them is answered sooner.
+        """
+        clubs: dict[int, list[FollowUp]] = {}
+        for payment in payments:
+            clubs.setdefault(payment.tenant_id, []).append(payment)
+        jobs = [job for together in clubs.values() for job in _jobs_after_several(together)]
+        await self._enqueue(conn, jobs)
+
+    async def follow_up_each(self, conn: AsyncConnection, payments: Sequence[FollowUp]) -> None:
+        """Do what several payments of a club left to a job of its own."""
         await self._enqueue(conn, [job for payment in payments for job in _jobs_after(payment)])
 
     async def post_notices(self, conn: AsyncConnection, *notice_ids: int) -> None:
@@ -233,6 +246,17 @@ class JobQueue:
         ]
         at = None if after is None else datetime.now(UTC) + after
         await conn.execute(_DEFER, {"jobs": orjson.dumps(rows).decode(), "at": at})
+
+
+def _jobs_after_several(payments: Sequence[FollowUp]) -> Iterator[tuple[str, JSONDict]]:
+    """Yield the jobs after payments of one club."""
+    if len(payments) == 1:
+        yield from _jobs_after(payments[0])
+        return
+    first = payments[0]
+    given: list[JSONValue] = [asdict(payment) for payment in payments]
+    # In the log it goes with the first of its events; the jobs that it enqueues, each with their own.
+    yield "follow_up_payments", {"tenant_id": first.tenant_id, "payments": given, TRACE: first.trace}
 
 
 def _jobs_after(payment: FollowUp) -> Iterator[tuple[str, JSONDict]]:

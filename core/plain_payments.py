@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from sqlalchemy import Row, text
+from sqlalchemy import column, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.batches import Batches
@@ -24,6 +24,7 @@ from core.database import Database
 from core.fees import FEE_RULES
 from core.jobs import FollowUp, JobQueue
 from core.order_matching import named_in
+from core.prepared import Prepared
 from core.stripe_objects import CheckoutSession, Envelope
 
 EVENT_TYPE = "checkout.session.completed"
@@ -84,9 +85,14 @@ def read_plain(event: dict[str, Any], raw: bytes) -> PlainPayment | None:
     )
 
 
+def _prepared(sql: str, *columns: str) -> Prepared:
+    return Prepared(text(sql).columns(*(column(name) for name in columns)))
+
+
 # Locks that are not free at once are left to others, so that a batch never waits for a single event and holds
 # nothing up while it does. The intent is locked before the order, as everywhere.
-_TAKE = text(f"""
+_TAKE = _prepared(
+    f"""
     with given as (
         select * from jsonb_to_recordset(cast(:payments as jsonb)) as g (
             event_id text, payment_key text, order_id bigint, tenant_id bigint, account text,
@@ -118,10 +124,14 @@ _TAKE = text(f"""
     )
     select stored.id, locked.event_id is not null as is_locked
     from stored left join locked on locked.event_id = stored.id
-""")
+""",
+    "id",
+    "is_locked",
+)
 
 # A statement of its own: it has to see what was committed while the rows were being locked.
-_SETTLE = text("""
+_SETTLE = _prepared(
+    """
     with given as (
         select * from jsonb_to_recordset(cast(:payments as jsonb)) as g (
             event_id text, order_id bigint, session_id text, payment_key text, link_id text, amount_cents bigint,
@@ -139,7 +149,9 @@ _SETTLE = text("""
             and not exists (
                 select from payments where stripe_payment_intent_id = g.payment_key and stripe_refund_id is null
             )
-            and not exists (select from checkout_attempts where order_id = g.order_id and status = 'processing')
+            and not exists (
+                select from checkout_attempts where order_id = g.order_id and status = 'processing'
+            )
             and not exists (select from checkout_attempts where stripe_checkout_session_id = g.session_id)
             and not exists (select from stripe_refunds where stripe_payment_intent_id = g.payment_key)
             and not exists (select from stripe_disputes where stripe_payment_intent_id = g.payment_key)
@@ -179,7 +191,7 @@ _SETTLE = text("""
         on conflict do nothing
         returning id, key
     )
-    select p.event_id, payment.id as payment_id, notice.id as notice_id,
+    select p.event_id, p.tenant_id, payment.id as payment_id, notice.id as notice_id,
         case when p.closes then
             array(
                 select stripe_payment_link_id from link
@@ -190,7 +202,13 @@ _SETTLE = text("""
     from plain p
     join payment on payment.order_id = p.order_id
     left join notice on notice.key = 'payment:' || p.payment_key
-""")
+""",
+    "event_id",
+    "tenant_id",
+    "payment_id",
+    "notice_id",
+    "links_to_close",
+)
 
 # `core.stripe_events` takes in again what is kept like that; should that never come, Stripe delivers it again.
 _LEAVE = text("update stripe_events set outcome = 'failed', error = 'needs a closer look' where id = any(:ids)")
@@ -229,16 +247,18 @@ class PlainPayments:
     async def _take(self, conn: AsyncConnection, payments: Sequence[PlainPayment]) -> dict[str, bool]:
         """Store the events that are new; returns those, and whether their orders are free to be paid."""
         bodies = b"".join(payment.raw for payment in payments)
-        given = {"payments": _as_json(payments), "bodies": bodies, "now": self._clock()}
-        return {row.id: row.is_locked for row in await conn.execute(_TAKE, given)}
+        rows = await _TAKE.rows(conn, payments=_as_json(payments), bodies=bodies, now=self._clock())
+        return {row.id: row.is_locked for row in rows}
 
-    async def _apply(self, conn: AsyncConnection, payments: Sequence[PlainPayment]) -> Sequence[Row[Any]]:
-        given = {"payments": _as_json(payments), "now": self._clock(), "closing": _CLOSING}
-        return (await conn.execute(_SETTLE, given)).all()
+    async def _apply(self, conn: AsyncConnection, payments: Sequence[PlainPayment]) -> list[Any]:
+        return await _SETTLE.rows(conn, payments=_as_json(payments), now=self._clock(), closing=_CLOSING)
 
-    async def _follow_up(self, conn: AsyncConnection, rows: Sequence[Row[Any]]) -> None:
+    async def _follow_up(self, conn: AsyncConnection, rows: Sequence[Any]) -> None:
         # Each job belongs to its own event, whichever request the batch runs in.
-        after = [FollowUp(row.event_id, row.payment_id, row.notice_id, row.links_to_close) for row in rows]
+        after = [
+            FollowUp(row.tenant_id, row.event_id, row.payment_id, row.notice_id, row.links_to_close)
+            for row in rows
+        ]
         await self._jobs.follow_up_payments(conn, after)
 
 

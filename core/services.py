@@ -93,6 +93,7 @@ class Services:
             "close_link": self.payment_links.close_link,
             "refund_payment": self.refunds.refund,
             "refresh_notice": messenger.refresh_notice,
+            "follow_up_payments": self.stripe_events.follow_up,
             "start_reminders": self.reminders.start_due,
             "remind_club": self.reminders.run_due,
             "start_reconciliations": self.reconciliation.start_night,

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock
 from core.database import Database
-from core.jobs import JobQueue
+from core.jobs import FollowUp, JobQueue
 from core.models import StripeEvent
 from core.models.statuses import EventOutcome
 from core.notices import NoticeKind, announce
@@ -98,10 +98,20 @@ class StripeEvents:
         # What comes together belongs to several clubs; work for one of them (a repair) goes its own way.
         plain = read_plain(event, raw) if current_tenant() is None else None
         settled = await self._plain.settle(plain) if plain else None
-        if settled in {Settled.APPLIED, Settled.KNOWN}:
-            return Ingested(EventOutcome.APPLIED if settled is Settled.APPLIED else None)
+        if settled is Settled.APPLIED:
+            return Ingested(EventOutcome.APPLIED)
+        if settled is Settled.KNOWN:
+            return Ingested(None)
         with tenant_scope(current_tenant()):
             return await self._ingest(event, raw)
+
+    async def follow_up(self, tenant_id: int, payments: Sequence[dict[str, Any]]) -> None:  # noqa: ARG002 - whose it is
+        """Enqueue what comes after several payments of a club, each given as a `FollowUp` (the background's task).
+
+        Twice does no harm: each of the jobs looks whether its work was done.
+        """
+        async with self._database.transaction() as conn:
+            await self._jobs.follow_up_each(conn, [FollowUp(**payment) for payment in payments])
 
     async def _ingest(self, event: dict[str, Any], raw: bytes) -> Ingested:
         try:

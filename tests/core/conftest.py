@@ -40,7 +40,7 @@ async def jobs_left(services: Services) -> int:
         left = await conn.scalar(
             text(
                 "select count(*) from procrastinate_jobs "
-                "where status in ('todo', 'doing') and queue_name <> 'upkeep'"
+                "where status in ('todo', 'doing') and queueing_lock is null"
             )
         )
     return int(left or 0)

@@ -13,8 +13,8 @@ from core.models import JobFailure
 
 # What the clock does once a minute.
 RESCUE = """
-    insert into procrastinate_jobs (queue_name, task_name, args)
-    values ('upkeep', 'rescue_stalled', '{"timestamp": 0}')
+    insert into procrastinate_jobs (queue_name, task_name, queueing_lock, args)
+    values ('upkeep', 'rescue_stalled', 'rescue_stalled', '{"timestamp": 0}')
 """
 
 
@@ -42,7 +42,7 @@ async def working(
 
 async def job_statuses(database: Database) -> list[str]:
     async with database.transaction() as conn:
-        rows = await conn.scalars(text("select status::text from procrastinate_jobs where queue_name <> 'upkeep'"))
+        rows = await conn.scalars(text("select status::text from procrastinate_jobs where queueing_lock is null"))
         return list(rows)
 
 

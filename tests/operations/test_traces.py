@@ -48,6 +48,10 @@ async def test_events_that_are_applied_together_keep_their_own_ids(club: Club) -
     ]
     async with web_client(replace(club.services, settings=settings)) as client:
         await asyncio.gather(*(tell(client, each) for each in events))
+    async with club.services.database.transaction() as conn:
+        together = text("delete from procrastinate_jobs where task_name = 'follow_up_payments' returning args")
+        arguments = await conn.scalar(together)
+    await club.services.stripe_events.follow_up(arguments["tenant_id"], arguments["payments"])
     found = await kept(club)
     ids = sorted(str(each["id"]) for each in events)
     assert sorted(map(str, found["notices"])) == ids

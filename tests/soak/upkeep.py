@@ -9,11 +9,11 @@ UNANSWERED = ("operation_timeout", "dispatch_failed")
 LEFT = """
     select id, queue_name, task_name, status, attempts, scheduled_at, args,
         (select error from job_failures f where f.job_id = j.id order by f.id desc limit 1) as error
-    from procrastinate_jobs j where queue_name <> 'upkeep' order by id
+    from procrastinate_jobs j where queueing_lock is null order by id
 """
 UNDER_WAY = """
     select id, task_name, status, attempts from procrastinate_jobs
-    where queue_name <> 'upkeep' and status in ('todo', 'doing')
+    where queueing_lock is null and status in ('todo', 'doing')
 """
 
 

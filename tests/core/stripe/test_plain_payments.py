@@ -8,8 +8,10 @@ import orjson
 import pytest
 from sqlalchemy import insert, text, update
 
+from core.jobs import FollowUp
 from core.models import CheckoutAttempt, Order, Payment, PaymentLink, StripeDispute, StripeRefund
 from core.models.statuses import Category
+from tests.core.conftest import Drain
 from tests.core.stripe.conftest import Desk
 from tests.statements import counted
 
@@ -183,6 +185,45 @@ async def test_what_comes_together_costs_a_fixed_number_of_statements(desk: Desk
         assert outcomes == ["applied"] * size
         spent.append(len(statements))
     assert spent[0] == spent[1]
+
+
+JOBS = text("select task_name, args from procrastinate_jobs order by id")
+
+
+async def test_what_comes_after_several_is_one_job_and_twice_does_no_harm(desk: Desk, drain: Drain) -> None:
+    orders = [await desk.order() for _ in range(3)]
+    links = [await desk.mint(order_id) for order_id in orders]
+    for link_id in links:
+        await desk.pay(link_id)
+    events = [each for each in desk.stripe.events.values() if each["type"] == "checkout.session.completed"]
+    await asyncio.gather(*(ingest(desk, event) for event in events))
+    async with desk.services.database.transaction() as conn:
+        ((task, arguments),) = await conn.execute(JOBS)
+    assert task == "follow_up_payments"
+    for _ in range(2):
+        await desk.services.stripe_events.follow_up(arguments["tenant_id"], arguments["payments"])
+    async with desk.services.database.transaction() as conn:
+        jobs = [(task, given["trace"]) for task, given in (await conn.execute(JOBS))][1:]
+    tasks = ("close_link", "post_notice", "send_receipts")
+    # Each under its own event's id, whichever request they were brought by.
+    assert sorted(jobs) == sorted((task, event["id"]) for task in tasks for event in events for _ in range(2))
+    await drain()
+    assert [desk.stripe.payment_links[link_id]["active"] for link_id in links] == [False] * 3
+    async with desk.services.database.transaction() as conn:
+        notices = await conn.scalars(text("select facts ->> 'order_id' from notices order by 1"))
+        assert sorted(map(int, notices)) == sorted(orders)
+
+
+async def test_each_club_has_a_job_of_its_own(desk: Desk) -> None:
+    def paid(tenant_id: int, number: int) -> FollowUp:
+        return FollowUp(tenant_id, f"evt_{number}", payment_id=number, notice_id=None, link_ids=[])
+
+    async with desk.services.database.transaction() as conn:
+        await desk.services.jobs.follow_up_payments(conn, [paid(1, 1), paid(2, 2), paid(1, 3)])
+        (together, alone) = await conn.execute(JOBS)
+    assert (together[0], together[1]["tenant_id"]) == ("follow_up_payments", 1)
+    assert [each["payment_id"] for each in together[1]["payments"]] == [1, 3]
+    assert alone == ("send_receipts", {"payment_id": 2, "trace": "evt_2"})
 
 
 async def test_a_hundred_copies_at_once_are_one_payment(desk: Desk) -> None:
