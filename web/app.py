@@ -45,8 +45,10 @@ def build_web(
     errors = ErrorAnswers(services.pages)
     errors.add_to(application)
     # The first are found the fastest, and nobody waits for an answer more than these two.
-    for router in (stripe_webhook(services, metrics), slack_route(services.settings, slack, metrics)):
-        application.include_router(router, include_in_schema=False)
+    application.router.routes += [
+        stripe_webhook(services, metrics),
+        slack_route(services.settings, slack, metrics),
+    ]
     application.include_router(admin_routes(services, limit))
     for router in (
         slack_install_routes(install, limit),

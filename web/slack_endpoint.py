@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 import structlog
-from fastapi import APIRouter
 from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
@@ -17,6 +16,7 @@ from core.settings import Settings
 from web.bodies import read_body
 from web.errors import UnauthorizedError
 from web.metrics import Metrics
+from web.plain_route import PlainRoute
 from web.slack_bodies import check_shape
 
 log = structlog.get_logger(__name__)
@@ -51,13 +51,11 @@ def _as_bolts(request: Request, body: bytes) -> AsyncBoltRequest:
     return read
 
 
-def slack_route(settings: Settings, endpoint: SlackEndpoint | None, metrics: Metrics) -> APIRouter:
+def slack_route(settings: Settings, endpoint: SlackEndpoint | None, metrics: Metrics) -> PlainRoute:
     """Return the route; it answers 503 where Slack is off or talks over Socket Mode alone."""
-    router = APIRouter()
     secret = settings.slack_signing_secret
     verifier = SignatureVerifier(secret.get_secret_value()) if secret is not None else None
 
-    @router.post("/slack/events", response_model=None)
     async def receive(request: Request) -> Response:
         if endpoint is None:
             raise SettingsError("Slack is off: set SLACK_BOT_TOKEN (xoxb-…).")
@@ -68,7 +66,7 @@ def slack_route(settings: Settings, endpoint: SlackEndpoint | None, metrics: Met
         metrics.count_slack_answer(perf_counter() - started)
         return answer
 
-    return router
+    return PlainRoute("/slack/events", receive, methods=["POST"])
 
 
 async def _verified_body(request: Request, verifier: SignatureVerifier) -> bytes:

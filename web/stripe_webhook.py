@@ -5,7 +5,6 @@ from time import perf_counter
 from typing import Any
 
 import structlog
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -15,17 +14,16 @@ from core.stripe_gateway import verified_event
 from core.traces import traced
 from web.bodies import read_body
 from web.metrics import Metrics
+from web.plain_route import PlainRoute
 
 log = structlog.get_logger(__name__)
 
 
-def stripe_webhook(services: Services, metrics: Metrics) -> APIRouter:
+def stripe_webhook(services: Services, metrics: Metrics) -> PlainRoute:
     """Return the route."""
-    router = APIRouter()
     secrets = services.settings.stripe_webhook_secret
 
     # Everything is checked on the raw bytes, so nothing of it is left to the framework.
-    @router.post("/webhooks/stripe", response_model=None)
     async def receive(request: Request) -> Response:
         if not secrets:
             raise SettingsError("Stripe's webhook is off: set STRIPE_WEBHOOK_SECRET (whsec_…).")
@@ -45,7 +43,7 @@ def stripe_webhook(services: Services, metrics: Metrics) -> APIRouter:
         metrics.count_event(event["type"], ingested.outcome, perf_counter() - started, lag)
         return JSONResponse({"received": True, "outcome": outcome})
 
-    return router
+    return PlainRoute("/webhooks/stripe", receive, methods=["POST"])
 
 
 def _lag(event: dict[str, Any], now: datetime) -> float | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from starlette.routing import Route
 
 from core.tokens import FamilyLinks
 from tests.abuse.conftest import Product
@@ -23,9 +23,9 @@ SAFE = {
 def routes_of(application: FastAPI) -> Iterator[tuple[str, str]]:
     """Give each method and path that the application answers."""
 
-    def walk(routes: Any) -> Iterator[APIRoute]:  # noqa: ANN401 - Starlette's and FastAPI's share no useful type
+    def walk(routes: Any) -> Iterator[Route]:  # noqa: ANN401 - Starlette's and FastAPI's share no useful type
         for route in routes:
-            if isinstance(route, APIRoute):
+            if isinstance(route, Route):
                 yield route
             else:
                 yield from walk(route.original_router.routes)
