@@ -9,14 +9,16 @@ the ids under which the log tells the rest.
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from sentry_sdk import Client, Scope
 from sentry_sdk.utils import BadDsn, event_from_exception
+from structlog.typing import EventDict
 
 from core.errors import SettingsError
-from core.logs import HIDDEN, without_secrets
+from core.logs import HIDDEN, listen, stop_listening, without_secrets
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint
@@ -27,6 +29,7 @@ _IDS = ("reference", "trace", "request_id", "job_id", "task")
 # What an exception says of people stands in quotation marks (`KeyError: 'Jaxon'`) or is an address.
 _ABOUT_PEOPLE = re.compile(r"""'[^']*'|"[^"]*"|“[^”]*”|‘[^’]*’|[^\s<>'"(]+@[^\s<>'")]+""")  # noqa: RUF001 - typographic quotes are meant
 
+_ERRORS = {"error", "critical"}
 _REPORTERS = ("sentry_sdk", "urllib3", "opentelemetry")
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -60,22 +63,31 @@ class ErrorReports(logging.Handler):
             raise SettingsError("SENTRY_DSN: should look like https://key@sentry.example.com/1") from None
         self._scope = Scope(client=self._client)
         logging.getLogger().addHandler(self)
+        listen(self.hear)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Report a record, where it is an error."""
+        """Report what a library logged, where it is an error; without the arguments of its words."""
         # That reports can't be sent is nothing to report: it would never end.
-        if record.name.startswith(_REPORTERS):
+        if not record.name.startswith(_REPORTERS):
+            is_error = record.levelno >= logging.ERROR
+            self._report(record.name, str(record.msg), record.exc_info, {}, is_error=is_error)
+
+    def hear(self, logger: str, fields: EventDict) -> None:
+        """Report a line of ours, where it is an error."""
+        is_error = fields["level"] in _ERRORS
+        self._report(logger, str(fields.get("event", "")), fields.get("exc_info"), fields, is_error=is_error)
+
+    def _report(
+        self, logger: str, words: str, exc_info: object, fields: Mapping[str, object], *, is_error: bool
+    ) -> None:
+        exception = _exception(exc_info)
+        if exception is None and not is_error:
             return
-        # A structlog line comes as its fields; anybody else's as a text whose arguments are left out.
-        fields = cast("dict[str, Any]", record.msg) if isinstance(record.msg, dict) else {"event": str(record.msg)}
-        exc_info = _exception(record.exc_info or fields.get("exc_info"))
-        if exc_info is None and record.levelno < logging.ERROR:
-            return
-        event, hint = self._event(exc_info)
+        event, hint = self._event(exception)
         event["level"] = "error"
-        event["logger"] = record.name
+        event["logger"] = logger
         event["tags"] = {name: str(fields[name]) for name in _IDS if fields.get(name) is not None}
-        event["logentry"] = {"message": str(fields.get("event", ""))}
+        event["logentry"] = {"message": words}
         self._client.capture_event(event, hint, self._scope)
 
     def _event(self, exc_info: ExcInfo | None) -> "tuple[Event, Hint]":
@@ -85,6 +97,7 @@ class ErrorReports(logging.Handler):
 
     def close(self) -> None:
         """Send what is left, for a few seconds at most."""
+        stop_listening(self.hear)
         logging.getLogger().removeHandler(self)
         self._client.close(timeout=CLOSE_SECONDS)
         super().close()

@@ -3,9 +3,11 @@
 Libraries that log through the standard library come out in the same form.
 """
 
+import contextlib
 import logging
 import re
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -60,32 +62,51 @@ _TALKATIVE = (
 _TRIES = ("urllib3.connectionpool",)
 
 
+# Hears our own lines before anything is taken out of them: which logger's, and their fields.
+Listener = Callable[[str, EventDict], None]
+_listeners: list[Listener] = []
+
+
+class Lines:
+    """Where our own lines go: what standard error is at the moment. structlog asks for a method a level."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        """Write a line. A log that can't be written (its reader has gone, the disk is full) stops no work."""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{line}\n")
+
+    debug = info = warning = error = critical = msg
+
+
 def configure_logging() -> None:
     """Set the log up for this process; calling it again changes nothing."""
-    is_terminal = sys.stderr.isatty()
-    shared: list[Processor] = [
+    known: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
+    written: list[Processor] = [
+        # Plain: the richer forms print local variables, and those may be anything.
+        structlog.processors.format_exc_info,
+        hide_secrets,
+        *_renderers(is_terminal=sys.stderr.isatty()),
+    ]
+    # Not by way of the standard library's log, which takes as long again: there is a line for every webhook.
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*known, _tell_listeners, *written],
+        logger_factory=Lines,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                # Plain: the richer forms print local variables, and those may be anything.
-                structlog.processors.format_exc_info,
-                hide_secrets,
-                *_renderers(is_terminal=is_terminal),
-            ],
+            foreign_pre_chain=[*known, structlog.stdlib.PositionalArgumentsFormatter()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *written],
         )
     )
     root = logging.getLogger()
@@ -95,6 +116,22 @@ def configure_logging() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _TRIES:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def listen(listener: Listener) -> None:
+    """Have our own lines told to somebody else too; what others log goes to the standard library's handlers."""
+    _listeners.append(listener)
+
+
+def stop_listening(listener: Listener) -> None:
+    """Tell them no more."""
+    _listeners.remove(listener)
+
+
+def _tell_listeners(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for listener in _listeners:
+        listener(logger.name, event)
+    return event
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

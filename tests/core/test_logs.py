@@ -1,5 +1,6 @@
 """The log: one form for everything, and no secrets."""
 
+import errno
 import io
 import json
 import logging
@@ -42,6 +43,16 @@ def test_lines_are_json_with_what_is_known_of_the_request() -> None:
         "level": "warning",
         "logger": "web",
     }
+
+
+def test_a_log_that_can_not_be_written_stops_nothing() -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with logged(), redirect_stderr(Full()) as stderr:
+        structlog.get_logger("web").info("link_opened")
+    assert stderr.getvalue() == ""
 
 
 def test_the_standard_librarys_log_has_the_same_form() -> None:
