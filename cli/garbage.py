@@ -2,8 +2,8 @@
 
 import gc
 
-# By default it looks after every 700 objects and, so often that one answer in a hundred waits a tenth of a second
-# for it, at all there are, imported modules included.
+# By default it looks for garbage after every 700 new objects, now and then among all there are, imported modules
+# included: one answer in a hundred waited a tenth of a second for that.
 THRESHOLDS = (10_000, 20, 20)
 
 
