@@ -1,8 +1,9 @@
 """Finds players by what people type: any part of the name, any order, without accents, and misspelt.
 
-Every typed word is looked up as the beginning of a name word in an index. Where that finds too little,
-the words are compared with the club's dictionary of name words, and the likely ones are looked up
-instead, so the cost hardly grows with the number of players. At most three statements a search.
+A full name is looked up by one key. Where nobody is called exactly so, every typed word is looked up as the
+beginning of a name word in an index. Where that finds too little, the words are compared with the club's
+dictionary of name words, and the likely ones are looked up instead, so the cost hardly grows with the number of
+players. At most three statements a search.
 """
 
 import re
@@ -108,16 +109,26 @@ def _prepared(sql: str) -> Prepared:
 
 # The arms are materialized so that the planner uses the index, and limited outside so that reading stops
 # early: one typed letter may begin the names of ten thousand players.
-_BY_BEGINNINGS = _prepared(
+_BY_NAME = _prepared(
     f"""
-    with whole as materialized (
+    with called as materialized (
         select player_id from searchable_players
-        where tenant_id = :tenant_id and document @@ cast(:whole as tsquery)
+        where tenant_id = :tenant_id and hashtextextended(cast(document as text), 0) = any(array(
+            select hashtextextended(cast(array_to_tsvector(string_to_array(words, ' ')) as text), 0)
+            from unnest(cast(:documents as text[])) as words
+        ))
+    ), whole as materialized (
+        select player_id from searchable_players
+        where tenant_id = :tenant_id and document @@ cast(:whole as tsquery) and not exists (select from called)
     ), begun as materialized (
         select player_id from searchable_players
-        where tenant_id = :tenant_id and document @@ cast(:begun as tsquery)
+        where tenant_id = :tenant_id and document @@ cast(:begun as tsquery) and not exists (select from called)
     ), found as (
-        (select player_id from whole limit 60) union (select player_id from begun limit 100)
+        (select player_id from called limit 100)
+        union
+        (select player_id from whole limit 60)
+        union
+        (select player_id from begun limit 100)
     )
     {_FOUND}
     """
@@ -149,9 +160,10 @@ class PlayerSearch:
     async def find(self, conn: AsyncConnection, tenant_id: int, query: str, *, limit: int = 10) -> SearchResult:
         """Return the club's players whose name fits what was typed, best first, at most `limit`.
 
-        Full names come first, then whole words, then beginnings; where these are few and none is the full
-        name that was typed, guesses follow, marked as not exact. Anything may be typed: what is no letter
-        or digit only separates words, and all after the sixth word or the 80th character is ignored.
+        Where somebody is called exactly what was typed, in whatever order, nobody else is meant. Otherwise whole
+        words come first, then beginnings; where these are few, guesses follow, marked as not exact. Anything may
+        be typed: what is no letter or digit only separates words, and all after the sixth word or the 80th
+        character is ignored.
         """
         understood = " ".join(_UNSHOWABLE.sub(" ", query[: 10 * _LONGEST_QUERY]).split())[:_LONGEST_QUERY]
         words = name_words(understood)[:_MOST_WORDS]
@@ -165,7 +177,7 @@ class PlayerSearch:
 
     async def _exact(self, conn: AsyncConnection, tenant_id: int, words: list[str]) -> list[PlayerHit]:
         queries = {"whole": " & ".join(map(_is, words)), "begun": " & ".join(map(_begins, words))}
-        rows = await _BY_BEGINNINGS.rows(conn, tenant_id=tenant_id, **queries)
+        rows = await _BY_NAME.rows(conn, tenant_id=tenant_id, documents=_documents(words), **queries)
         rows.sort(key=lambda row: (*_rank(words, row), row.last_name, row.first_name, row.id))
         return [_hit(row, exact=True) for row in rows]
 
@@ -181,6 +193,17 @@ class PlayerSearch:
         scored = [(max(_score(reading, _words_of(row)) for reading in readings), row) for row in rows]
         scored.sort(key=lambda pair: (-pair[0], pair[1].last_name, pair[1].first_name, pair[1].id))
         return [_hit(row, exact=False, likeness=score) for score, row in scored]
+
+
+def _documents(words: list[str]) -> list[str]:
+    """Return the words that the index may have of somebody who is called so; one word is nobody's full name.
+
+    The words of the first and of the last name are there as one word as well, and where in between the one ends
+    nobody says.
+    """
+    places = range(1, len(words) + 1) if len(words) > 1 else ()
+    parts = (("".join(words[:place]), "".join(words[place:])) for place in places)
+    return [" ".join([*words, *filter(None, both)]) for both in parts]
 
 
 # Folded words hold no quotes and no backslashes, so quoting them is all that a tsquery needs.

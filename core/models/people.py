@@ -163,7 +163,13 @@ class PlayerSearch(Base):
     """A player's folded name words for the search; kept by a trigger on `players`, whoever writes there."""
 
     __tablename__ = "player_search"
-    __table_args__ = (Index("ix_player_search_document", "document", postgresql_using="gin"),)
+    __table_args__ = (
+        Index("ix_player_search_document", "document", postgresql_using="gin"),
+        # Who is called exactly so; what it holds has one length, however long a name is.
+        Index(
+            "ix_player_search_tenant_id_full_name", "tenant_id", sql("hashtextextended(cast(document as text), 0)")
+        ),
+    )
 
     player_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("players.id", ondelete="CASCADE"), primary_key=True
