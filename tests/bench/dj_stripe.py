@@ -1,7 +1,9 @@
 """dj-stripe's webhook, as its documentation sets it up, on the same PostgreSQL in a database of its own."""
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sqlalchemy import text
@@ -9,8 +11,7 @@ from sqlalchemy.engine import URL
 
 from core.database import libpq_url
 from tests.bench.ground import engine_of
-from tests.bench.load import Request, Timing
-from tests.bench.serving import free_port, process, timed
+from tests.bench.serving import free_port, process
 
 # `make bench` installs it there: what it needs does not go together with what the product needs.
 PYTHON = Path(".venv-bench/bin/python")
@@ -19,15 +20,21 @@ DATABASE = "dj_stripe"
 PATH = "/webhook/00000000-0000-4000-8000-000000000001/"
 
 
-async def measured(url: URL, requests: list[Request]) -> Timing | None:
-    """Return how fast dj-stripe takes these events in; None where it is not installed."""
-    if not await asyncio.to_thread(PYTHON.exists):
-        print("dj-stripe is not measured: `make bench` installs it.", file=sys.stderr)
-        return None
+async def is_installed() -> bool:
+    """Say whether it is there to be measured, and what to do where it isn't."""
+    if await asyncio.to_thread(PYTHON.exists):
+        return True
+    print("dj-stripe is not measured: `make bench` installs it.", file=sys.stderr)
+    return False
+
+
+@contextlib.asynccontextmanager
+async def dj_stripe(url: URL) -> AsyncIterator[str]:
+    """Run dj-stripe; gives its webhook's address."""
     with engine_of(url) as engine, engine.connect() as connection:
         connection.execute(text(f"create database {DATABASE}"))
     port = free_port()
     environment = {"BENCH_DATABASE": libpq_url(url.set(database=DATABASE))}
     command = (str(PYTHON), "-m", "tests.bench.dj_stripe_site", str(port))
     async with process(*command, port=port, environment=environment):
-        return await timed("dj-stripe", f"http://127.0.0.1:{port}{PATH}", requests)
+        yield f"http://127.0.0.1:{port}{PATH}"

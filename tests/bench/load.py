@@ -18,13 +18,29 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What a run measured: requests a second, and milliseconds."""
+    """What runs measured: how long they took together, and each request, in milliseconds."""
 
-    per_second: float
-    p50: float
-    p95: float
-    p99: float
+    seconds: float
+    took: list[float]
     failed: int
+
+    @property
+    def per_second(self) -> float:
+        """Requests a second."""
+        return len(self.took) / self.seconds
+
+    def percentile(self, percent: int) -> float:
+        """Return the milliseconds within which so many of a hundred requests were answered."""
+        return quantiles(self.took, n=100)[percent - 1]
+
+
+def together(runs: Sequence[Timing]) -> Timing:
+    """Return several runs as one."""
+    return Timing(
+        sum(run.seconds for run in runs),
+        [each for run in runs for each in run.took],
+        sum(run.failed for run in runs),
+    )
 
 
 async def post_all(url: str, requests: Sequence[Request], *, at_once: int) -> Timing:
@@ -54,9 +70,7 @@ async def post_all(url: str, requests: Sequence[Request], *, at_once: int) -> Ti
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(connection())
-    seconds = time.perf_counter() - start
-    cuts = quantiles(took, n=100)
-    return Timing(len(took) / seconds, cuts[49], cuts[94], cuts[98], failed)
+    return Timing(time.perf_counter() - start, took, failed)
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> int:

@@ -5,14 +5,15 @@ import hmac
 import time
 import urllib.parse
 from collections import Counter
+from contextlib import ExitStack
 
 from tests.bench.ground import database, fill
-from tests.bench.load import Request, Timing
+from tests.bench.load import Request
 from tests.bench.servers import COACH, SIGNING_SECRET, TEAM
-from tests.bench.serving import AT_ONCE, measure
+from tests.bench.serving import AT_ONCE, Contestant, in_turn, server
 from tests.bench.tables import timing_table
 
-LOOKUPS = 1500
+LOOKUPS = 3000
 SIZES = (1000, 100_000, 1_000_000)
 PATH = "/slack/events"
 NO_OPS = {
@@ -53,14 +54,15 @@ def _signed(text: str) -> Request:
 
 
 async def run() -> str:
-    """Measure clubs of three sizes; filling the largest takes minutes."""
-    rows: list[tuple[str, Timing]] = []
-    for players in SIZES:
-        with database() as (url, folder):
-            requests = lookups(fill(url, players))
-            if not rows:
-                for name, words in NO_OPS.items():
-                    rows.append((words, await measure(name, PATH, requests, url, folder)))
-            timing = await measure("sideline", PATH, requests, url, folder)
-            rows.append((f"/player among {players:,}, whole card", timing))
-    return timing_table(f"/player, {AT_ONCE} at a time, one process", rows)
+    """Measure clubs of three sizes by turns; filling the largest takes minutes."""
+    with ExitStack() as stack:
+        grounds = [stack.enter_context(database()) for _ in SIZES]
+        asked = [lookups(fill(url, players)) for players, (url, _) in zip(SIZES, grounds, strict=True)]
+        contestants = [
+            Contestant(words, asked[0], server(name, *grounds[0], PATH)) for name, words in NO_OPS.items()
+        ]
+        contestants += [
+            Contestant(f"/player among {players:,}, whole card", requests, server("sideline", *ground, PATH))
+            for players, requests, ground in zip(SIZES, asked, grounds, strict=True)
+        ]
+        return timing_table(f"/player, {AT_ONCE} at a time, one process", await in_turn(contestants))

@@ -7,15 +7,18 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import URL
 
 from core.database import libpq_url
-from tests.bench.load import Request, Timing, post_all
+from tests.bench.load import Request, Timing, post_all, together
 
 AT_ONCE = 16
+TURNS = 6
 
 
 def free_port() -> int:
@@ -56,30 +59,48 @@ async def _listens(started: asyncio.subprocess.Process, port: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def server(name: str, url: URL, folder: Path) -> AsyncIterator[str]:
-    """Run one of the measured servers; gives its address."""
+async def server(name: str, url: URL, folder: Path, path: str) -> AsyncIterator[str]:
+    """Run one of the measured servers; gives the address of its path."""
     port = free_port()
     environment = {"BENCH_DATABASE": libpq_url(url), "BENCH_FOLDER": str(folder)}
     command = (sys.executable, "-m", "tests.bench.servers", name, str(port))
     async with process(*command, port=port, environment=environment):
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}{path}"
 
 
-async def measure(name: str, path: str, requests: list[Request], url: URL, folder: Path) -> Timing:
-    """Warm a server up with a tenth of the requests, then measure the rest."""
-    async with server(name, url, folder) as base:
-        return await timed(name, base + path, requests)
+@dataclass(frozen=True)
+class Contestant:
+    """What is measured: its name in the table, what it is sent, and what starts it and gives its address."""
+
+    name: str
+    requests: Sequence[Request]
+    started: AbstractAsyncContextManager[str]
 
 
-async def timed(name: str, address: str, requests: list[Request]) -> Timing:
-    """Warm an address up with a tenth of the requests, then measure the rest.
+async def in_turn(contestants: Sequence[Contestant]) -> list[tuple[str, Timing]]:
+    """Warm each up with a tenth of its requests, then measure a slice of each by turns.
+
+    A machine that grows slower or faster meanwhile does so for all of them.
 
     Raises:
-        RuntimeError: where requests failed, so that its figures mean nothing.
+        RuntimeError: where requests failed, so that figures mean nothing.
     """
+    async with contextlib.AsyncExitStack() as stack:
+        addresses = [await stack.enter_async_context(each.started) for each in contestants]
+        slices = [_slices(each.requests) for each in contestants]
+        runs: list[list[Timing]] = [[] for _ in contestants]
+        for turn in range(1 + TURNS):
+            for number, address in enumerate(addresses):
+                runs[number].append(await post_all(address, slices[number][turn], at_once=AT_ONCE))
+    measured = [together(each[1:]) for each in runs]
+    for each, timing in zip(contestants, measured, strict=True):
+        if timing.failed:
+            raise RuntimeError(f"{each.name}: {timing.failed} requests failed, so its figures mean nothing")
+    return [(each.name, timing) for each, timing in zip(contestants, measured, strict=True)]
+
+
+def _slices(requests: Sequence[Request]) -> list[Sequence[Request]]:
+    """Return the requests that warm up, and those of each turn."""
     warm = len(requests) // 10
-    await post_all(address, requests[:warm], at_once=AT_ONCE)
-    timing = await post_all(address, requests[warm:], at_once=AT_ONCE)
-    if timing.failed:
-        raise RuntimeError(f"{name}: {timing.failed} requests failed, so its figures mean nothing")
-    return timing
+    size = -(-(len(requests) - warm) // TURNS)
+    return [requests[:warm], *(requests[start : start + size] for start in range(warm, len(requests), size))]

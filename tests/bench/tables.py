@@ -27,7 +27,7 @@ def timing_table(title: str, rows: Sequence[tuple[str, Timing]]) -> str:
                 name,
                 f"{timing.per_second / reference:.2f}",
                 f"{timing.per_second:,.0f}",
-                *(f"{milliseconds:.1f}" for milliseconds in (timing.p50, timing.p95, timing.p99)),
+                *(f"{timing.percentile(percent):.1f}" for percent in (50, 95, 99)),
             )
             for name, timing in rows
         ],
