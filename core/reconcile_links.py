@@ -77,6 +77,10 @@ _KNOWN = text("""
     closing as materialized (
         select args ->> 'stripe_payment_link_id' as link_id from procrastinate_jobs
         where task_name = 'close_link' and status in ('todo', 'doing')
+        union all
+        select jsonb_array_elements_text(payment -> 'link_ids')
+        from procrastinate_jobs, jsonb_array_elements(args -> 'payments') as payment
+        where task_name = 'follow_up_payments' and status in ('todo', 'doing')
     )
     select s.link_id, l.status, r.stripe_payment_link_id is not null, s.link_id in (select link_id from closing),
         o.id, o.status,
