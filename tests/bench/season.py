@@ -54,9 +54,9 @@ MONTHS = [f"2026-{month:02}" for month in range(1, 13)]
 DAY_AFTER_DUE = datetime(2026, 12, 2, 15, tzinfo=UTC)
 KEY = "sk_test_bench"
 NOTE = """
-CPU is the product's and PostgreSQL's together; the last column must stay below 1.30. Minted are the links of what
-is owed, {links:,} in the larger club, without Stripe's pace: at the {pace:.0f} a second that it allows, all
-{orders:,} of a season take {minutes:.0f} minutes, whatever we do.
+CPU is the product's and PostgreSQL's together; the last column must stay near 1, give or take a third for what
+takes a second or two. Minted are the links of what is owed, {links:,} in the larger club, without Stripe's pace:
+at the {pace:.0f} a second that it allows, all {orders:,} of a season take {minutes:.0f} minutes, whatever we do.
 """
 # So many mails, payments by webhook and payments by hand, whatever the club's size.
 SAMPLE = 300
