@@ -109,9 +109,9 @@ class FollowUp:
 _DEFER = text("""
     select procrastinate_defer_jobs_v1(array(
         select cast(
-            row(queue, task, 0, null, null, args, cast(:at as timestamptz)) as procrastinate_job_to_defer_v1
+            row(queue, task, 0, lock, null, args, cast(:at as timestamptz)) as procrastinate_job_to_defer_v1
         )
-        from jsonb_to_recordset(cast(:jobs as jsonb)) as job (queue text, task text, args jsonb)
+        from jsonb_to_recordset(cast(:jobs as jsonb)) as job (queue text, task text, lock text, args jsonb)
     ))
 """)
 
@@ -241,11 +241,25 @@ class JobQueue:
         shared = _carried_on()
         # One with an id of its own is another request's than the one that happens to run here.
         rows = [
-            {"queue": TASKS[task], "task": task, "args": given if TRACE in given else {**shared, **given}}
+            {
+                "queue": TASKS[task],
+                "task": task,
+                "lock": _lock(task, given),
+                "args": given if TRACE in given else {**shared, **given},
+            }
             for task, given in jobs
         ]
         at = None if after is None else datetime.now(UTC) + after
         await conn.execute(_DEFER, {"jobs": orjson.dumps(rows).decode(), "at": at})
+
+
+def _lock(task: str, arguments: JSONDict) -> str | None:
+    """Return what only one job at a time may hold.
+
+    A notice that is being posted by one job looks to another like one whose posting was broken off, which is
+    posted again.
+    """
+    return f"notice:{arguments['notice_id']}" if task == "post_notice" else None
 
 
 def _jobs_after_several(payments: Sequence[FollowUp]) -> Iterator[tuple[str, JSONDict]]:

@@ -108,7 +108,8 @@ class StripeEvents:
     async def follow_up(self, tenant_id: int, payments: Sequence[dict[str, Any]]) -> None:  # noqa: ARG002 - whose it is
         """Enqueue what comes after several payments of a club, each given as a `FollowUp` (the background's task).
 
-        Twice does no harm: each of the jobs looks whether its work was done.
+        Twice does no harm: each of the jobs looks whether its work was done, and two about one notice wait for
+        each other.
         """
         async with self._database.transaction() as conn:
             await self._jobs.follow_up_each(conn, [FollowUp(**payment) for payment in payments])

@@ -110,6 +110,30 @@ async def test_what_passes_is_tried_again_and_the_error_is_kept(queue: JobQueue,
     assert failure.reference.startswith("R-")
 
 
+async def test_two_jobs_are_never_about_one_notice_at_once(queue: JobQueue, database: Database) -> None:
+    running: set[int] = set()
+    ended: list[int] = []
+    both = asyncio.Barrier(2)
+
+    async def post(notice_id: int) -> None:
+        assert notice_id not in running
+        running.add(notice_id)
+        # Other notices are not held up.
+        await both.wait()
+        running.remove(notice_id)
+        ended.append(notice_id)
+
+    async def all_ended() -> bool:
+        return len(ended) == 4
+
+    async with database.transaction() as conn:
+        await queue.post_notices(conn, 1, 1, 2, 2)
+    async with working(queue, database, {"post_notice": post}):
+        await until(all_ended)
+    async with database.transaction() as conn:
+        assert await conn.scalar(text("select count(*) from job_failures")) == 0
+
+
 async def test_what_is_refused_for_good_is_not_tried_again(queue: JobQueue, database: Database) -> None:
     tries = 0
 
