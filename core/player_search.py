@@ -1,9 +1,8 @@
 """Finds players by what people type: any part of the name, any order, without accents, and misspelt.
 
-A full name is looked up by one key. Where nobody is called exactly so, every typed word is looked up as the
-beginning of a name word in an index. Where that finds too little, the words are compared with the club's
-dictionary of name words, and the likely ones are looked up instead, so the cost hardly grows with the number of
-players. At most three statements a search.
+A full name is looked up by one key, every typed word as the beginning of a name word in an index. Where that finds
+too little, the words are compared with the club's dictionary of name words, and the likely ones are looked up
+instead, so the cost hardly grows with the number of players. At most three statements a search.
 """
 
 import re
@@ -27,6 +26,9 @@ _SPLIT_SCORE = 0.9
 _LIKELY = 0.8
 # Control characters and halves of surrogate pairs: neither Slack nor PostgreSQL takes them.
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Beginnings are looked for by reading through all whose name begins so. Among more players than these (of all
+# clubs together), whoever is called exactly what was typed is meant, and longer names are not looked for.
+_MANY_PLAYERS = 50_000
 # No folded word is a hyphen.
 _NOBODY = "'-'"
 
@@ -117,12 +119,15 @@ _BY_NAME = _prepared(
             select hashtextextended(cast(array_to_tsvector(string_to_array(words, ' ')) as text), 0)
             from unnest(cast(:documents as text[])) as words
         ))
+    ), search as materialized (
+        select not exists (select from called) or reltuples < {_MANY_PLAYERS} as goes_on
+        from pg_class where oid = cast('player_search' as regclass)
     ), whole as materialized (
         select player_id from searchable_players
-        where tenant_id = :tenant_id and document @@ cast(:whole as tsquery) and not exists (select from called)
+        where tenant_id = :tenant_id and document @@ cast(:whole as tsquery) and (select goes_on from search)
     ), begun as materialized (
         select player_id from searchable_players
-        where tenant_id = :tenant_id and document @@ cast(:begun as tsquery) and not exists (select from called)
+        where tenant_id = :tenant_id and document @@ cast(:begun as tsquery) and (select goes_on from search)
     ), found as (
         (select player_id from called limit 100)
         union
@@ -160,10 +165,9 @@ class PlayerSearch:
     async def find(self, conn: AsyncConnection, tenant_id: int, query: str, *, limit: int = 10) -> SearchResult:
         """Return the club's players whose name fits what was typed, best first, at most `limit`.
 
-        Where somebody is called exactly what was typed, in whatever order, nobody else is meant. Otherwise whole
-        words come first, then beginnings; where these are few, guesses follow, marked as not exact. Anything may
-        be typed: what is no letter or digit only separates words, and all after the sixth word or the 80th
-        character is ignored.
+        Full names come first, then whole words, then beginnings; where these are few and none is the full
+        name that was typed, guesses follow, marked as not exact. Anything may be typed: what is no letter
+        or digit only separates words, and all after the sixth word or the 80th character is ignored.
         """
         understood = " ".join(_UNSHOWABLE.sub(" ", query[: 10 * _LONGEST_QUERY]).split())[:_LONGEST_QUERY]
         words = name_words(understood)[:_MOST_WORDS]
