@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from time import perf_counter
+from urllib.parse import parse_qsl
 
+import orjson
 import structlog
 from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
 from slack_bolt.async_app import AsyncApp
@@ -42,6 +44,8 @@ def slack_endpoint(app: AsyncApp) -> SlackEndpoint:
 def _as_bolts(request: Request, body: bytes) -> AsyncBoltRequest:
     try:
         read = to_async_bolt_request(request, body)
+        if not read.body and body:
+            read = _with_its_form(read)
         check_shape(read.body)
     except Exception as error:  # noqa: BLE001 - Bolt raises whatever it stumbles over
         # It takes the body apart unlooked at, so the body is to blame.
@@ -49,6 +53,18 @@ def _as_bolts(request: Request, body: bytes) -> AsyncBoltRequest:
         reason = str(error) if isinstance(error, InvalidInputError) else "The body is not one of Slack's."
         raise InvalidInputError(reason) from None
     return read
+
+
+def _with_its_form(read: AsyncBoltRequest) -> AsyncBoltRequest:
+    """Return a request of which Bolt read nothing: wherever `payload` stands, it looks for a field of that name.
+
+    A command's text or a channel's name may have that word too.
+    """
+    form = orjson.dumps(dict(parse_qsl(read.raw_body, keep_blank_values=True))).decode()
+    again = AsyncBoltRequest(body=form, query=read.query, headers=read.headers)
+    # What was signed.
+    again.raw_body = read.raw_body
+    return again
 
 
 def slack_route(settings: Settings, endpoint: SlackEndpoint | None, metrics: Metrics) -> PlainRoute:

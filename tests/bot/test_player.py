@@ -75,6 +75,12 @@ async def test_nobody_found_says_what_was_searched(club: Club) -> None:
     assert "No player matches “qqqq &lt;!channel&gt;”" in shown
 
 
+async def test_a_word_that_bolt_takes_for_a_fields_name_is_a_word(club: Club) -> None:
+    await add_family(club.services, club.books, "Lou Payload", "Ada Payload")
+    assert "Ada Payload" in words(await look_up(club, "ada payload"))
+    assert "No player matches “payload=" in words(await look_up(club, "payload={}&x"))
+
+
 async def test_an_empty_command_explains_and_offers_a_search(club: Club) -> None:
     help_text = await look_up(club, "")
     assert "Type any part" in words(help_text)
