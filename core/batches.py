@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class Batches(Generic[Item, Result]):
-    """Collects what comes while the batch before it is being worked on; who comes alone waits for nobody.
+    """Collects what comes while the batch before it is being worked on; who comes alone hardly waits.
 
     `work` gets the items of one batch and returns their results in the same order. `keys` names what two items of
     one batch must not share; the later one is part of the next batch. Items whose batch failed get None.
@@ -65,7 +65,8 @@ class Batches(Generic[Item, Result]):
     async def _gather(self) -> None:
         """Wait for those who were answered together: they ask again together, and a moment later all are there."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._are_there.wait(), GATHER_SECONDS)
+            async with asyncio.timeout(GATHER_SECONDS):
+                await self._are_there.wait()
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Result | None]]]:
         taken: set[Hashable] = set()

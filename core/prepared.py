@@ -18,7 +18,7 @@ from core.database import as_sqlalchemys, driver_of
 
 
 class Prepared:
-    """A statement with its named values, to be executed in `Database.looking_up`."""
+    """A statement with its named values; `Database.looking_up` has it planned once for all of them."""
 
     def __init__(self, statement: Select[Any] | TextualSelect) -> None:
         # Its names are the statement's; what has none gets a number.
