@@ -25,7 +25,7 @@ from bot.text import count_of, escape
 from bot.values import read_id
 from core.audiences import AudienceQuery
 from core.club import Club
-from core.errors import AlreadyDoneError, InvalidInputError, NotFoundError
+from core.errors import AlreadyDoneError, InvalidInputError, NotFoundError, OverlapError
 from core.teams import TeamName, list_teams
 from core.tournaments import TournamentSummary, list_tournaments
 
@@ -116,6 +116,8 @@ class Deciding:
         blast_id = read_id(str(action["value"]))
         try:
             await self._services.blasts.approve(asker.club, blast_id, asker.user_id)
+        except OverlapError as error:
+            return await reply.error(error)
         except AlreadyDoneError as error:
             return await self._told(reply, blast_id, error)
         return await reply.say("Approved. The mails are going out; the message shows how far they are.")

@@ -113,11 +113,14 @@ class SlackMessenger:
         """Post a blast's message to the approvals channel, or bring it up to date.
 
         One at a time for each blast, so that there is one message and an older state never overwrites a newer one.
+        Of many that wait the last is enough: Slack takes less than one update a second.
 
         Raises:
             SlackBusyError: not done; the queue tries again.
         """
         async with self._services.database.transaction() as conn:
+            if await self._services.jobs.is_refresh_due(conn, blast_id):
+                return
             lock = func.pg_advisory_xact_lock(func.hashtextextended(f"blast-message:{blast_id}", 0))
             await conn.execute(select(lock))
             tenant_id = await conn.scalar(select(Blast.tenant_id).where(Blast.id == blast_id))

@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 
 from core.clock import local_date
 from core.club import Club
-from core.errors import AlreadyDoneError
+from core.errors import OverlapError
 from core.models import Blast, BlastRecipient
 from core.models.statuses import BlastStatus, RecipientStatus
 
@@ -79,13 +79,13 @@ async def find_overlap(conn: AsyncConnection, tenant_id: int, blast_id: int) -> 
     return None
 
 
-def overlap_error(club: Club, overlap: Overlap, now: datetime, advice: str) -> AlreadyDoneError:
+def overlap_error(club: Club, overlap: Overlap, now: datetime, advice: str) -> OverlapError:
     """Return what the person who approves is told."""
     who, count = overlap.approved_by or "somebody", overlap.families
     families = "1 of these families" if count == 1 else f"{count:,} of these families"
     here = overlap.approved_at.astimezone(ZoneInfo(club.time_zone))
     is_today = here.date() == local_date(now, club.time_zone)
     when = f"at {here:%H:%M}" if is_today else f"on {here:%Y-%m-%d} at {here:%H:%M}"
-    return AlreadyDoneError(
+    return OverlapError(
         f"After this was drafted, {who} approved another mail to {families} ({when}). {advice}", people=[who]
     )

@@ -50,6 +50,10 @@ class AlreadyDoneError(SidelineError):
     """Somebody or something else was first; the message says who."""
 
 
+class OverlapError(AlreadyDoneError):
+    """Another blast reached some of the same families first; this one still waits as it was."""
+
+
 class NotPayableError(SidelineError):
     """An order can't be paid now: paid, canceled, on its way, or its contract is not signed.
 

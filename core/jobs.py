@@ -116,6 +116,15 @@ _DEFER = text("""
 """)
 
 
+_REFRESH_DUE = text("""
+    select exists (
+        select from procrastinate_jobs
+        where queue_name = 'slack' and status = 'todo' and task_name = 'refresh_blast_message'
+            and args ->> 'blast_id' = cast(:blast_id as text) and coalesce(scheduled_at <= now(), true)
+    )
+""")
+
+
 def _make_pool(**settings: Any) -> AsyncConnectionPool:  # noqa: ANN401 - whatever the library says
     """Make the queue's pool. Where it finds a connection dead, it looks at all the others that rest in it at once.
 
@@ -210,6 +219,10 @@ class JobQueue:
     async def refresh_blast_message(self, conn: AsyncConnection, blast_id: int) -> None:
         """Post or update a blast's message in the approvals channel."""
         await self._defer(conn, "refresh_blast_message", {"blast_id": blast_id})
+
+    async def is_refresh_due(self, conn: AsyncConnection, blast_id: int) -> bool:
+        """Say whether another job will bring a blast's message up to date now, with what is true then."""
+        return bool(await conn.scalar(_REFRESH_DUE, {"blast_id": blast_id}))
 
     async def reconcile_clubs(self, conn: AsyncConnection, tenant_ids: Sequence[int], night: date) -> None:
         """Compare each of these clubs' books with Stripe's."""

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
+from core.jobs import QUEUES
 from core.models import AuditLog, Blast, BlastRecipient, EmailLog, Order, Player, Team, Tenant
 from sandbox.mailbox import MailFault
 from sandbox.slack import Fault, Message, View
@@ -101,6 +102,10 @@ async def test_a_second_draft_for_the_same_families_says_who_approved_the_first(
     answer = await press(club, second, "blast_approve")
     assert "<@U0TREAS> approved another mail to 4 of these families (at " in answer
     assert "Cancel this one" in answer
+    shown = len(updates(club))
+    await press(club, second, "blast_approve")
+    # Nothing about it has changed.
+    assert len(updates(club)) == shown
     assert "waiting for approval" in words(second)
     assert len(club.mailbox.messages) == 4
     assert "Canceled" in await press(club, second, "blast_cancel")
@@ -193,6 +198,24 @@ async def test_two_refreshes_at_once_post_one_message(club: Club) -> None:
             await club.services.jobs.refresh_blast_message(conn, int(blast_id or 0))
     await club.drain()
     assert len(club.slack.messages_in(APPROVALS)) == 1
+
+
+async def test_of_many_refreshes_that_wait_few_are_done(club: Club) -> None:
+    message = await drafted(club)
+    called = len(updates(club))
+    async with club.services.database.transaction() as conn:
+        blast_id = int(await conn.scalar(select(Blast.id)) or 0)
+        await conn.execute(update(Blast).values(status="canceled", canceled_by=ADMIN))
+        for _ in range(20):
+            await club.services.jobs.refresh_blast_message(conn, blast_id)
+    await club.drain()
+    # Those that were begun at the same time as the last are done too.
+    assert called < len(updates(club)) <= called + QUEUES["slack"]
+    assert "canceled by <@U0ADMIN>" in words(message)
+
+
+def updates(club: Club) -> list[str]:
+    return [call.method for call in club.slack.workspace.api_calls if call.method == "chat.update"]
 
 
 async def test_progress_is_shown_in_numbers_and_a_bar(club: Club) -> None:
