@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from sqlalchemy import column, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.batches import Batches
@@ -24,7 +24,7 @@ from core.database import Database
 from core.fees import FEE_RULES
 from core.jobs import FollowUp, JobQueue
 from core.order_matching import named_in
-from core.prepared import Prepared
+from core.prepared import prepared
 from core.stripe_objects import CheckoutSession, Envelope
 
 EVENT_TYPE = "checkout.session.completed"
@@ -85,13 +85,9 @@ def read_plain(event: dict[str, Any], raw: bytes) -> PlainPayment | None:
     )
 
 
-def _prepared(sql: str, *columns: str) -> Prepared:
-    return Prepared(text(sql).columns(*(column(name) for name in columns)))
-
-
 # Locks that are not free at once are left to others, so that a batch never waits for a single event and holds
 # nothing up while it does. The intent is locked before the order, as everywhere.
-_TAKE = _prepared(
+_TAKE = prepared(
     f"""
     with given as (
         select * from jsonb_to_recordset(cast(:payments as jsonb)) as g (
@@ -130,7 +126,7 @@ _TAKE = _prepared(
 )
 
 # A statement of its own: it has to see what was committed while the rows were being locked.
-_SETTLE = _prepared(
+_SETTLE = prepared(
     """
     with given as (
         select * from jsonb_to_recordset(cast(:payments as jsonb)) as g (

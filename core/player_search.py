@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rapidfuzz.distance import OSA
-from sqlalchemy import ColumnClause, column, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.name_dictionary import NameDictionaries, NameDictionary
 from core.names import name_words
-from core.prepared import Prepared
+from core.prepared import prepared
 
 _LONGEST_QUERY = 80
 _MOST_WORDS = 6
@@ -100,18 +99,11 @@ _FOUND = """
 
 # With the columns of `_FOUND`.
 _Row = Any
-_COLUMNS: list[ColumnClause[Any]] = [
-    column(name) for name in ("id", "first_name", "last_name", "team_name", "parent_name")
-]
-
-
-def _prepared(sql: str) -> Prepared:
-    return Prepared(text(sql).columns(*_COLUMNS))
-
+_COLUMNS = ("id", "first_name", "last_name", "team_name", "parent_name")
 
 # The arms are materialized so that the planner uses the index, and limited outside so that reading stops
 # early: one typed letter may begin the names of ten thousand players.
-_BY_NAME = _prepared(
+_BY_NAME = prepared(
     f"""
     with called as materialized (
         select player_id from searchable_players
@@ -136,9 +128,10 @@ _BY_NAME = _prepared(
         (select player_id from begun limit 100)
     )
     {_FOUND}
-    """
+    """,
+    *_COLUMNS,
 )
-_BY_MEANING = _prepared(
+_BY_MEANING = prepared(
     f"""
     with likely as materialized (
         select player_id from searchable_players
@@ -152,7 +145,8 @@ _BY_MEANING = _prepared(
         (select player_id from partly where not exists (select from likely) limit 100)
     )
     {_FOUND}
-    """
+    """,
+    *_COLUMNS,
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncRawCursor, AsyncRawServerCursor
-from sqlalchemy import Connection, Select, TextualSelect
+from sqlalchemy import Connection, Select, TextualSelect, column, text
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,6 +39,11 @@ class Prepared:
             return [self._row(*row) for row in await cursor.fetchall()]
         except psycopg.Error as error:
             raise await as_sqlalchemys(conn, error) from error
+
+
+def prepared(sql: str, *columns: str) -> Prepared:
+    """Return a statement that is written out, whose columns have these names."""
+    return Prepared(text(sql).columns(*(column(name) for name in columns)))
 
 
 async def stream_rows(
