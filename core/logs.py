@@ -4,6 +4,7 @@ Libraries that log through the standard library come out in the same form.
 """
 
 import contextlib
+import json
 import logging
 import re
 import sys
@@ -75,7 +76,8 @@ class Lines:
 
     def msg(self, line: str) -> None:
         """Write a line. A log that can't be written (its reader has gone, the disk is full) stops no work."""
-        with contextlib.suppress(OSError):
+        # A closed file is a `ValueError`.
+        with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"{line}\n")
 
     debug = info = warning = error = critical = msg
@@ -180,4 +182,8 @@ def _renderers(*, is_terminal: bool) -> list[Processor]:
 
 
 def _to_json(event: Any, **_options: object) -> str:  # noqa: ANN401 - structlog hands over its own mapping
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:
+        # Halves of surrogate pairs and very large numbers, which strangers may send; a line of them stops no work.
+        return json.dumps(event, default=str)

@@ -55,6 +55,13 @@ def test_a_log_that_can_not_be_written_stops_nothing() -> None:
     assert stderr.getvalue() == ""
 
 
+def test_whatever_strangers_send_can_be_logged() -> None:
+    with logged() as lines:
+        structlog.get_logger("web").warning("foreign_workspace_refused", team="T\ud800", number=2**70)
+    line = json.loads(lines[-1])
+    assert (line["team"], line["number"]) == ("T\ud800", 2**70)
+
+
 def test_the_standard_librarys_log_has_the_same_form() -> None:
     with logged() as lines:
         logging.getLogger("some.library").info("Started on %s", "http://127.0.0.1:8000")
